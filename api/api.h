@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * api.h -- the HTTP surface, and the forecasters behind it.
+ *
+ * Owns libmicrohttpd's threads and a few workers.  Callbacks parse and never block: a
+ * connection is suspended while a worker or the store works for it.
+ */
+#ifndef API_H
+#define API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/time.h"
+#include "model/model.h"
+#include "storage/storage.h"
+
+/* ---- what a forecaster is ------------------------------------------------------- */
+
+enum { FORECASTER_NAME_MAX = 64 };
+
+/* A forecaster's definition, read from its JSON text. */
+struct forecaster {
+    char name[FORECASTER_NAME_MAX];
+    char *select;        /* a selector of labels.h */
+    int64_t step_ms;
+    enum aggregate aggregate;
+    int64_t history_ms;  /* how far back training reads; 0: everything */
+    size_t quantile_count;
+    double quantiles[MODEL_QUANTILES_MAX];
+    struct model_spec spec;
+};
+
+/*
+ * Reads and checks a definition.  ERR_INVALID names field, value and rule; unknown
+ * fields are refused.  *canonical (freed by the caller) is the definition with every
+ * default written out, keys in a fixed order: what is stored and compared.
+ */
+int forecaster_parse(const char *name, const char *json, size_t len,
+                     struct forecaster *out, char **canonical, struct err *err);
+void forecaster_fini(struct forecaster *forecaster);
+
+/* Letters, digits, "-", "_" and ".", 1 to 63, the first a letter or digit. */
+bool forecaster_name_ok(const char *name);
+
+/*
+ * Reads the grid of the forecaster's series: complete steps only, the last one ending
+ * at or before as_of_ms, at most rows of them (0: as history says).  ERR_CONFLICT when
+ * no series matches or there is no sample: says what there is.
+ */
+int forecaster_grid(const struct forecaster *forecaster, struct store *store,
+                    int64_t as_of_ms, size_t rows, struct grid *out, struct err *err);
+
+/* ---- serving -------------------------------------------------------------------- */
+
+/* The published models in memory, one of each forecaster, swapped whole. */
+struct serving;
+struct serving *serving_new(struct store *store, struct clock clock)
+    __attribute__((warn_unused_result));
+void serving_free(struct serving *serving);
+
+/* Forgets what it holds of a forecaster; the next forecast loads the newest. */
+void serving_changed(struct serving *serving, const char *forecaster);
+
+/*
+ * Computes a forecast of now and appends it to the ledger.  job_id and result as in
+ * storage.h.  ERR_NOT_FOUND, ERR_CONFLICT (no model yet; says what to do).
+ */
+int serving_issue(struct serving *serving, const char *forecaster, int64_t job_id,
+                  const char *result, int64_t *issue_id, struct err *err);
+
+/* ---- the server ------------------------------------------------------------------ */
+
+struct api_config {
+    const char *address;   /* "127.0.0.1:9797", "[::1]:0" */
+    int listen_fd;         /* -1, or a socket handed over by systemd */
+    const char *import_folder; /* where uploads are spooled */
+    size_t http_threads, workers;
+    size_t connections_max;
+    size_t body_max;       /* bytes of a JSON body */
+    size_t import_max;     /* bytes of an import, decompressed */
+    size_t csv_columns_max;
+    int64_t future_max_ms; /* how far ahead of the clock a sample may lie */
+    int timeout_s;         /* of an idle connection */
+    struct clock clock;
+    struct store *store;
+    struct serving *serving;
+    const char *version;
+    /* A job was added or cancelled: whoever runs jobs should look. */
+    void (*wake)(void *ctx);
+    void *wake_ctx;
+};
+
+struct api;
+
+/* Listens and answers.  NULL on failure: ERR_IO names the address. */
+struct api *api_start(const struct api_config *config, struct err *err)
+    __attribute__((warn_unused_result));
+/* Answers what is in flight, refuses the rest with 503, stops.  NULL is fine. */
+void api_stop(struct api *api);
+
+/* The port it listens on (of use with port 0). */
+int api_port(const struct api *api);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * model.h -- what comes next: candidates, training, the referee, and forecasts.
+ *
+ * Words: a *candidate* is something that can forecast a grid (naive, seasonal_naive,
+ * frwkv).  A *model* is everything needed to answer for one set of series: the weights
+ * of the trained candidate, what every other candidate needs, the ordered list of
+ * series, who serves where (the champion table), residual quantiles for the bands,
+ * and the judged figures.  It is immutable once made; any thread may read it.
+ *
+ * A forecast's origin is the last row of the grid it is made from: target j (0-based)
+ * lies at grid_time_ms(grid, rows + j).
+ *
+ * Honest by construction: history is cut by time into fit | stop | judge.  A trained
+ * candidate fits on the first and stops on the second; all are compared, and the
+ * bands calibrated, on the third; then the winner is refitted on everything for the
+ * same number of steps.  Nothing reads past an origin.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/grid.h"
+
+struct threads;
+
+/* ---- settings ------------------------------------------------------------------ */
+
+enum model_group {
+    GROUP_EACH, /* one shared model, every series by itself; its size knows no count */
+    GROUP_JOINT, /* the series are the tokens of one model; their list is fixed */
+};
+
+enum model_loss { LOSS_L1, LOSS_L2, LOSS_L1_L2 };
+enum model_schedule { SCHEDULE_COSINE, SCHEDULE_HALVING, SCHEDULE_CONSTANT };
+
+/* How a network is built and trained.  Every field has a row in the settings table. */
+struct model_settings {
+    char preset[16];   /* "default" or "paper" */
+    char mixer[16];    /* "rwkv7" */
+    int width, ff, heads, lift, layers, rank; /* C, Fd, H, D, layers, low-rank maps */
+    double dropout;
+    bool out_dropout;
+    enum model_loss loss;
+    double loss_alpha; /* weight of step j is (j+1)^-alpha */
+    int batch, epochs, patience;
+    int steps_per_epoch; /* 0: every window once an epoch; else at most so many steps */
+    enum model_schedule schedule;
+    double learning_rate, weight_decay;
+    bool decay_all;    /* weight decay on every trained tensor (preset paper) */
+    double ema;        /* 0: off; else the largest decay of the averaged weights */
+    double max_missing; /* a window whose input misses a larger share is left out */
+    int64_t seed;
+};
+
+/* Fills settings with a preset; ERR_INVALID names the presets there are. */
+int model_settings_preset(struct model_settings *settings, const char *preset,
+                          struct err *err);
+/* Sets one field by its name ("epochs", "learning_rate").  ERR_INVALID names key,
+ * value and range. */
+int model_settings_set(struct model_settings *settings, const char *key,
+                       const char *value, struct err *err);
+/* Calls each(ctx, key, value, help) for every field, in table order. */
+void model_settings_each(const struct model_settings *settings,
+                         void (*each)(void *ctx, const char *key, const char *value,
+                                      const char *help),
+                         void *ctx);
+
+enum {
+    MODEL_LOOKBACK_MAX = 8192,
+    MODEL_HORIZON_MAX = 2048,
+    MODEL_SERIES_MAX = 4096,
+    MODEL_QUANTILES_MAX = 32,
+    MODEL_BUCKETS = 4, /* the horizon cut at 1/8, 1/4 and 1/2 */
+};
+
+/* What a model is asked to do. */
+struct model_spec {
+    enum model_group group;
+    size_t lookback, horizon; /* steps */
+    size_t season;            /* steps; 0: found in the fit part */
+    double min, max;          /* bounds of every answer; -INFINITY, INFINITY: none */
+    bool integer;
+    struct model_settings settings;
+};
+
+/* Least rows of a grid with which a train can judge a trained candidate, and least
+ * for candidates without training. */
+size_t model_rows_for_training(const struct model_spec *spec);
+size_t model_rows_for_candidates(const struct model_spec *spec);
+
+/* ---- figures ------------------------------------------------------------------- */
+
+struct model_epoch {
+    int epoch; /* from 1 */
+    double loss_train, loss_valid, rate, seconds;
+    bool best;
+};
+
+/* One row of a judgement: a candidate on a bucket of the horizon, over all series. */
+struct model_figure {
+    char candidate[24]; /* or "champion" */
+    int bucket;         /* 0..MODEL_BUCKETS-1, or -1 for the whole horizon */
+    double mse, mae;    /* in units standardised by the fit part */
+    double mase, wql, coverage80;
+    double seconds;
+    size_t params;
+};
+
+/* Who serves one series in one bucket, and its skill there: 1 - MAE / MAE of
+ * seasonal_naive on the judged origins; NAN where nothing could be judged. */
+struct model_champion {
+    char candidate[24];
+    double skill;
+};
+
+struct model_report {
+    size_t windows_fit, windows_stop, windows_judge;
+    size_t season;          /* found or given, 1 for none */
+    size_t figure_count, epoch_count, series_count;
+    struct model_figure *figures;
+    struct model_epoch *epochs;
+    struct model_champion *champions; /* series_count x MODEL_BUCKETS */
+    char note[200]; /* why nothing was trained, where so; else "" */
+};
+
+void model_report_fini(struct model_report *report);
+
+/* ---- training ------------------------------------------------------------------ */
+
+struct model_progress {
+    const char *phase; /* "fit", "judge", "refit" */
+    int epoch, epochs;
+    uint64_t step, steps;
+    double loss_train, loss_valid; /* NAN before the first */
+    double steps_per_s, eta_s;
+};
+
+/* All may be NULL / 0.  Called from the training thread. */
+struct model_hooks {
+    /* After every epoch and about twice a second.  Non-zero stops: ERR_CANCELLED, the
+     * checkpoint kept. */
+    int (*progress)(void *ctx, const struct model_progress *progress);
+    void *ctx;
+    /* A file from which a killed training goes on, written (synced, renamed) after
+     * every epoch and at least every checkpoint_s seconds; removed at the end by
+     * whoever published the result.  A checkpoint of other data or settings is
+     * ignored. */
+    const char *checkpoint_path;
+    int checkpoint_s;
+    size_t threads;
+};
+
+struct model;
+
+/*
+ * Trains, judges, calibrates and refits on grid.  NULL on failure: ERR_CONFLICT says
+ * how many steps there are and are needed, ERR_CANCELLED, ERR_NO_MEMORY.  With too
+ * little history for training, but enough for the others, the model holds candidates
+ * without training and its report says so.
+ */
+struct model *model_train(const struct grid *grid, const struct model_spec *spec,
+                          const struct model_hooks *hooks, struct err *err)
+    __attribute__((warn_unused_result));
+void model_free(struct model *model);
+
+const struct model_spec *model_spec(const struct model *model);
+const struct model_report *model_report(const struct model *model);
+size_t model_series(const struct model *model);
+const char *model_series_name(const struct model *model, size_t index);
+size_t model_params(const struct model *model); /* 0 when nothing was trained */
+int64_t model_step_ms(const struct model *model);
+
+/* The model as bytes (safetensors: weights as tensors, the rest as its metadata) and
+ * back.  The bytes are a function of the model alone.  Caller frees *bytes.
+ * ERR_CORRUPT for anything that is not one, whatever the bytes. */
+int model_save(const struct model *model, void **bytes, size_t *len, struct err *err);
+struct model *model_load(const void *bytes, size_t len, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* ---- forecasts ----------------------------------------------------------------- */
+
+/* Rows of grid tail that model_forecast() wants before the origin. */
+size_t model_tail_rows(const struct model *model);
+
+/* Work space for forecasts from one model by one thread at a time. */
+struct forecaster_work;
+struct forecaster_work *forecaster_work_new(const struct model *model, struct err *err)
+    __attribute__((warn_unused_result));
+void forecaster_work_free(struct forecaster_work *work);
+
+/* The answer for one series. */
+struct model_answer {
+    bool served;      /* false: why says what is missing for this series */
+    char why[160];
+    char candidate[MODEL_BUCKETS][24]; /* who served each bucket */
+    double skill[MODEL_BUCKETS];       /* judged; NAN where unknown */
+    double missing;   /* share of its look-back that was missing */
+    double *values;   /* horizon x quantile_count, by the caller */
+};
+
+/*
+ * Forecasts cols series of tail, whose last row is the newest step.  For GROUP_JOINT
+ * column names are matched to the model's series; a series unknown to the model is
+ * served by a candidate without training (its champion entry says which), one of the
+ * model's that is absent is masked.  quantiles: ascending, each in (0, 1).  Every
+ * value respects bounds; quantiles never cross.  answers[cols] in the columns' order.
+ */
+int model_forecast(const struct model *model, struct forecaster_work *work,
+                   const struct grid *tail, size_t horizon, const double *quantiles,
+                   size_t quantile_count, struct model_answer *answers, struct err *err);
+
+/* ---- backtest under a published protocol ---------------------------------------- */
+
+enum split_kind { SPLIT_ETT_HOUR, SPLIT_SHARES, SPLIT_LAST };
+
+struct model_split {
+    enum split_kind kind;
+    double train, valid, test; /* SPLIT_SHARES */
+    size_t last;               /* SPLIT_LAST: test rows at the end */
+};
+
+/* "ett-hour", "0.7,0.1,0.2" or "last:N". */
+int model_split_parse(const char *text, struct model_split *split, struct err *err);
+
+/*
+ * The standard protocol: standardised by the train part, all windows of stride 1 that
+ * end inside a part, look-backs reaching into the part before; every choice on the
+ * validation part, the test part read once, no refit.  candidates: names, or NULL for
+ * all.
+ */
+int model_backtest(const struct grid *grid, const struct model_spec *spec,
+                   const struct model_split *split, const char *const *candidates,
+                   size_t candidate_count, const struct model_hooks *hooks,
+                   struct model_report *report, struct err *err);
+
+/* Names of the candidates there are, simplest first; NULL past the end. */
+const char *model_candidate(size_t index);
+
+/* Sets the BLAS library to one thread: call once at start, before any other thread. */
+void model_start(void);
+
+#endif

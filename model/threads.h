@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * threads.h -- a few threads that share the blocks of one job.
+ *
+ * Work is cut into blocks by its *output*, the same way whatever the number of
+ * threads, and every block is computed by one thread from start to end.  No sum is
+ * ever split over threads, so results are the same bits for 1 thread and for 16.
+ *
+ * A pool inherits the scheduling priority of the thread that starts it.  One thread
+ * at a time may call threads_run(); jobs do not nest.  NULL is a pool of one: the
+ * caller does all blocks.
+ */
+#ifndef THREADS_H
+#define THREADS_H
+
+#include <stddef.h>
+
+struct threads;
+
+typedef void threads_job(void *ctx, size_t block);
+
+/* count threads in all, the caller's own included; NULL for count <= 1. */
+struct threads *threads_start(size_t count);
+void threads_stop(struct threads *pool);
+
+/* Runs job(ctx, 0..blocks-1), returns when all are done. */
+void threads_run(struct threads *pool, size_t blocks, threads_job *job, void *ctx);
+
+#endif

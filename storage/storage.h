@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * storage.h -- what must outlive the process.
+ *
+ * Series and their samples, forecasters, published models, issued forecasts (the
+ * ledger) and jobs.  Times are int64_t milliseconds since 1970 UTC.  A missing value
+ * is NaN in memory and absent on disk.
+ *
+ * This header is a seam: verbs are coarse and atomic, no transaction spans two calls,
+ * and nothing here says how a driver keeps its promises.  Any thread may call; the
+ * driver owns its threads.  Strings and arrays handed in are copied; what comes out
+ * belongs to the caller unless it says "borrowed".
+ */
+#ifndef STORAGE_H
+#define STORAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/grid.h"
+#include "base/time.h"
+
+struct store;
+
+enum store_durability {
+    DURABILITY_FULL,   /* acknowledged samples survive power loss */
+    DURABILITY_NORMAL, /* they survive the death of the process, not of the machine */
+};
+
+struct store_options {
+    enum store_durability durability;
+    struct clock clock;
+    size_t head_samples_max;  /* samples held in memory; past it appends are ERR_BUSY */
+    size_t queue_samples_max; /* samples waiting for a commit; past it ERR_BUSY */
+    size_t series_max;
+    int64_t late_after_ms;    /* a sample older than this at arrival leaves a revision */
+};
+
+struct store_options store_options_default(void);
+
+/*
+ * Opens the store at uri ("sqlite:FOLDER"), creating folder content if absent, and
+ * takes the exclusive lock of the folder.  ERR_CONFLICT when another process holds it
+ * (the message names the folder), ERR_CORRUPT or ERR_INVALID say what to do.
+ */
+struct store *store_open(const char *uri, const struct store_options *options,
+                         struct err *err) __attribute__((warn_unused_result));
+/* Commits what is queued, closes.  NULL is fine. */
+void store_close(struct store *store);
+
+/* ---- samples ------------------------------------------------------------------- */
+
+/* What happened to the samples of one batch; the five add up to what was received. */
+struct store_counts {
+    uint64_t stored;
+    uint64_t replaced;  /* same series and time, other value */
+    uint64_t duplicate; /* same series, time and value */
+};
+
+/* Samples on their way in.  Built by one thread, then handed over. */
+struct store_batch;
+struct store_batch *store_batch_new(void) __attribute__((warn_unused_result));
+void store_batch_free(struct store_batch *batch);
+/* The batch's own number of the series with this canonical name (labels.h). */
+uint32_t store_batch_series(struct store_batch *batch, const char *name);
+/* Value is not NaN. */
+void store_batch_add(struct store_batch *batch, uint32_t series, int64_t time_ms,
+                     double value);
+size_t store_batch_size(const struct store_batch *batch);
+/* All samples count as known at their own time: no revisions. */
+void store_batch_history(struct store_batch *batch);
+
+/*
+ * Queues a batch, which the store owns from here on, success or not.  done is called
+ * once, from the store's thread, after the commit (or its failure): it must not block.
+ * -1 without a call of done: ERR_BUSY (queue or head full, closing), ERR_TOO_LARGE
+ * (series_max: nothing of the batch is stored).
+ */
+typedef void store_done(void *ctx, const struct store_counts *counts, const struct err *err);
+int store_append(struct store *store, struct store_batch *batch, store_done *done,
+                 void *ctx, struct err *err);
+/* The same, and waits. */
+int store_append_wait(struct store *store, struct store_batch *batch,
+                      struct store_counts *counts, struct err *err);
+
+/* A list of canonical names. */
+struct store_names {
+    size_t count;
+    char **name;
+};
+void store_names_fini(struct store_names *names);
+
+/* Series that match a selector (`cpu{host=~"web-.*"}`; NULL: all), sorted, at most
+ * limit (0: no limit).  ERR_INVALID for a bad selector or regular expression. */
+int store_select(struct store *store, const char *selector, size_t limit,
+                 struct store_names *out, struct err *err);
+
+/* What is known of one series. */
+struct store_series {
+    uint64_t samples;
+    int64_t first_ms, last_ms;
+    double last_value;
+};
+int store_series(struct store *store, const char *name, struct store_series *out,
+                 struct err *err);
+
+/* AS_OF_NOW: with everything that has arrived; else revisions after that are undone. */
+#define AS_OF_NOW INT64_MAX
+
+/*
+ * Samples of one series in [from_ms, to_ms), oldest first, at most limit (0: all);
+ * *samples by the caller freed.  ERR_NOT_FOUND when there is no such series.
+ */
+int store_read(struct store *store, const char *name, int64_t from_ms, int64_t to_ms,
+               int64_t as_of_ms, size_t limit, struct sample **samples, size_t *count,
+               struct err *err);
+
+/* ---- forecasters --------------------------------------------------------------- */
+
+struct store_forecaster {
+    char *name, *body; /* body: its definition as JSON text */
+    int64_t revision, changed_ms;
+};
+void store_forecaster_fini(struct store_forecaster *forecaster);
+
+/* Creates or changes; the revision grows only when body differs.  *created tells. */
+int store_forecaster_put(struct store *store, const char *name, const char *body,
+                         int64_t *revision, bool *created, struct err *err);
+int store_forecaster_get(struct store *store, const char *name,
+                         struct store_forecaster *out, struct err *err);
+/* Deletes it with its models; its forecasts stay in the ledger.  ERR_NOT_FOUND. */
+int store_forecaster_delete(struct store *store, const char *name, struct err *err);
+/* All, sorted by name. */
+int store_forecasters(struct store *store, struct store_forecaster **out, size_t *count,
+                      struct err *err);
+
+/* ---- models -------------------------------------------------------------------- */
+
+enum { STORE_HASH_SIZE = 32 }; /* SHA-256 */
+
+struct store_model {
+    int64_t id, forecaster_revision, published_ms, watermark_ms;
+    unsigned char hash[STORE_HASH_SIZE];
+    void *bytes; /* NULL in listings */
+    size_t len;
+};
+void store_model_fini(struct store_model *model);
+
+/*
+ * Publishes a model whole: from then on it is the forecaster's newest.  With job_id
+ * not 0 the same transaction finishes that job with result (JSON text): exactly once.
+ * ERR_NOT_FOUND, or ERR_CONFLICT when the forecaster has another revision by now.
+ */
+int store_model_publish(struct store *store, const char *forecaster, int64_t revision,
+                        int64_t watermark_ms, const void *bytes, size_t len,
+                        int64_t job_id, const char *result, int64_t *model_id,
+                        struct err *err);
+/* The newest of a forecaster's present revision.  ERR_NOT_FOUND; ERR_CORRUPT when its
+ * hash does not match: never served. */
+int store_model_newest(struct store *store, const char *forecaster,
+                       struct store_model *out, struct err *err);
+
+/* ---- the ledger ---------------------------------------------------------------- */
+
+/* One issue for one series. */
+struct store_forecast {
+    const char *series;
+    unsigned char input_hash[STORE_HASH_SIZE];
+    const float *values; /* steps x quantile_count */
+};
+
+struct store_issue {
+    const char *forecaster;
+    int64_t revision, model_id, calibration, issued_ms;
+    int64_t first_ms, step_ms; /* of the targets */
+    size_t steps, quantile_count;
+    const double *quantiles;
+    size_t count;
+    const struct store_forecast *forecasts;
+};
+
+/* Appends to the ledger, hash-chained per forecaster and UTC day.  With job_id as in
+ * store_model_publish().  *issue_id counts issues. */
+int store_issue_append(struct store *store, const struct store_issue *issue,
+                       int64_t job_id, const char *result, int64_t *issue_id,
+                       struct err *err);
+
+/* A stored issue of one series, as it was. */
+struct store_issued {
+    int64_t issue_id, revision, model_id, calibration, issued_ms, first_ms, step_ms;
+    size_t steps, quantile_count;
+    double *quantiles;
+    float *values;
+    char *series;
+    unsigned char input_hash[STORE_HASH_SIZE], chain[STORE_HASH_SIZE];
+};
+void store_issued_fini(struct store_issued *issued, size_t count);
+/* The newest issue of a forecaster at or before at_ms, every series of it.
+ * ERR_NOT_FOUND when there is none; ERR_CORRUPT when its checksum or chain fails. */
+int store_issue_newest(struct store *store, const char *forecaster, int64_t at_ms,
+                       struct store_issued **out, size_t *count, struct err *err);
+
+/* ---- jobs ---------------------------------------------------------------------- */
+
+struct store_job {
+    int64_t id;
+    char kind[16];       /* "train" */
+    char forecaster[128];
+    char state[16];      /* queued, running, done, failed, cancelled */
+    char owner[64];
+    int64_t lease_until_ms, created_ms, started_ms, finished_ms; /* 0: not yet */
+    int attempts;
+    bool cancel;         /* somebody asked to stop */
+    char *progress, *result; /* JSON text or NULL */
+    char *error;             /* text or NULL */
+};
+void store_job_fini(struct store_job *job);
+
+/* Queues a job; when one of the same kind and forecaster waits or runs already, *id is
+ * that one and *created is false. */
+int store_job_add(struct store *store, const char *kind, const char *forecaster,
+                  int64_t *id, bool *created, struct err *err);
+/* Takes the oldest waiting job, or a running one whose lease has passed or whose owner
+ * is this one (after a restart).  *found tells whether there was any. */
+int store_job_claim(struct store *store, const char *owner, int64_t lease_ms,
+                    struct store_job *out, bool *found, struct err *err);
+/* Extends the lease, writes progress; *cancel tells whether to stop. */
+int store_job_progress(struct store *store, int64_t id, const char *owner,
+                       int64_t lease_ms, const char *progress, bool *cancel,
+                       struct err *err);
+/* Gives a running job back to the queue (clean shutdown). */
+int store_job_release(struct store *store, int64_t id, const char *owner, struct err *err);
+/* Ends it: state "done", "failed" or "cancelled". */
+int store_job_finish(struct store *store, int64_t id, const char *owner,
+                     const char *state, const char *result, const char *error,
+                     struct err *err);
+/* Asks to cancel: a waiting job ends at once, a running one at its next progress.
+ * ERR_CONFLICT when it has ended already. */
+int store_job_cancel(struct store *store, int64_t id, struct err *err);
+int store_job_get(struct store *store, int64_t id, struct store_job *out, struct err *err);
+/* Newest first, at most limit. */
+int store_jobs(struct store *store, size_t limit, struct store_job **out, size_t *count,
+               struct err *err);
+
+/* ---- operation ----------------------------------------------------------------- */
+
+/* Operating figures: each(ctx, name, value); names are metric names in full. */
+void store_figures(struct store *store,
+                   void (*each)(void *ctx, const char *name, double value), void *ctx);
+
+/* Whether a commit can be expected to succeed now; the message says why not. */
+int store_ready(struct store *store, struct err *err);
+
+#endif
