@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make demo    build, and watch a model learn and forecast    (DATA=file.csv, ONCE=1)
-# make test    every test that fits four minutes
-# make install DESTDIR= PREFIX=
+#   make demo                 build, and watch a model learn and forecast (DATA=file.csv, ONCE=1)
+#   make test                 every test that fits four minutes; test-long: those that do not
+#   make install              DESTDIR= PREFIX=
 #
-# SAN=address,undefined builds under sanitizers into a folder of its own; WERROR=1
-# turns warnings into errors.  CC, CFLAGS, LDFLAGS, DESTDIR and PREFIX are the user's.
+# SAN=address,undefined builds under sanitizers into a folder of its own, WERROR=1 turns
+# warnings into errors, V=1 shows commands.  CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are yours.
 
 CFLAGS  ?= -O3 -g
 PREFIX  ?= /usr/local
-SAN     ?=
 comma   := ,
 BUILD   := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 VERSION := 0.1.0
+JOBS    := $(shell nproc)
+Q       := $(if $(V),,@)
 
-# -ffp-contract=off: fused products change bits between builds.  Not in the list:
+# -ffp-contract=off: fused products change bits between builds.  Left out on purpose:
 # -march=native (packages run elsewhere), -ffast-math (NaN means missing).
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
 	-Wpointer-arith -Wundef -Wvla -Wformat=2 -Wdouble-promotion -Wfloat-conversion \
@@ -22,91 +23,153 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-
 BASE_FLAGS := -std=gnu17 -D_GNU_SOURCE -I. -pthread -ffp-contract=off -fopenmp-simd \
 	-fno-math-errno $(WARN) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 ALL_LDFLAGS = $(LDFLAGS) -pthread $(if $(SAN),-fsanitize=$(SAN))
+COMPILE = $(CC) $(BASE_FLAGS) $(CFLAGS) -MMD -MP
 
-# folder: what it may use of ours (left of it in the link), and libraries from outside.
+# ---- the folders: what each may use of ours (in link order) and from outside ------------
+
 FOLDERS := base fft model storage api daemon
-USES_base    :=
 USES_fft     := base
 USES_model   := fft base
 USES_storage := base
 USES_api     := model fft storage base
 USES_daemon  := api model fft storage base
-PKG_base    := libcsv
-PKG_fft     := fftw3f
-PKG_model   := openblas jansson
-PKG_storage := sqlite3 libzstd nettle libpcre2-8 zlib
-PKG_api     := libmicrohttpd jansson nettle zlib
-PKG_daemon  := inih libsystemd libcurl jansson
+PKG_fft      := fftw3f
+PKG_model    := openblas jansson
+PKG_storage  := sqlite3 libzstd nettle libpcre2-8 zlib
+PKG_api      := libmicrohttpd jansson nettle zlib
+PKG_daemon   := inih libsystemd libcurl jansson
 
-# libcsv ships no .pc file.
-pkg = $(if $(filter libcsv,$(1)),-lcsv) \
-	$(if $(filter-out libcsv,$(1)),$(shell pkg-config --libs $(filter-out libcsv,$(1))))
-cflags_of = $(if $(filter-out libcsv,$(1)),$(shell pkg-config --cflags $(filter-out libcsv,$(1))))
+# libcsv, which base uses, has no .pc file.  Expanded in recipes only, so that make can
+# start on a machine where nothing is installed yet.
 libs_of = $(foreach f,$(1) $(USES_$(1)),$(BUILD)/lib$(f).a)
-ext_of  = $(call pkg,$(sort $(foreach f,$(1) $(USES_$(1)),$(PKG_$(f))))) -lm
+ext_of  = $(shell pkg-config --libs $(sort zlib $(foreach f,$(1) $(USES_$(1)),$(PKG_$(f))))) -lcsv -lm
 
-.PHONY: all demo test test-long bench fuzz install clean format lint deps
-all: $(BUILD)/frwkvd
+.PHONY: all demo test test-long bench fuzz install clean format lint
 .DELETE_ON_ERROR:
 .SECONDARY:
-
-# ---- the libraries and the program ------------------------------------------------
+all: $(BUILD)/frwkvd
 
 define folder
 SRC_$(1) := $$(wildcard $(1)/*.c)
 $(BUILD)/lib$(1).a: $$(SRC_$(1):%.c=$(BUILD)/%.o)
-	rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder,$(f))))
 
-$(BUILD)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(BASE_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/%.o: %.c | $(BUILD)/packages-build
+	@mkdir -p $(@D) && echo "  cc    $<"
+	$(Q)$(COMPILE) -c $< -o $@
 $(BUILD)/daemon/%.o: BASE_FLAGS += -DFRWKVD_VERSION='"$(VERSION)"'
 
 $(BUILD)/frwkvd: $(call libs_of,daemon)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(BUILD)/daemon/main.o $(call libs_of,daemon) $(call ext_of,daemon)
+	@echo "  link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(BUILD)/daemon/main.o $^ $(call ext_of,daemon)
 
-# The same sources in double, for tests: build/double/libmodel.a and so on.
+# The stamp says that this script found every package, or installed what was missing.
+$(BUILD)/packages-%: etc/install-deps.sh
+	@mkdir -p $(@D) && etc/install-deps.sh $* && touch $@
+
+# ---- the same sources in double: build/double/libmodel.a and so on, for tests -----------
+
 DOUBLE := $(BUILD)/double
 define folder_double
 $(DOUBLE)/lib$(1).a: $$(SRC_$(1):%.c=$(DOUBLE)/%.o)
-	rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(foreach f,base fft model,$(eval $(call folder_double,$(f))))
-$(DOUBLE)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(BASE_FLAGS) -DREAL_DOUBLE $(CFLAGS) -MMD -MP -c $< -o $@
+$(DOUBLE)/%.o: %.c | $(BUILD)/packages-build
+	@mkdir -p $(@D) && echo "  cc    $< (double)"
+	$(Q)$(COMPILE) -DREAL_DOUBLE -c $< -o $@
 libs_double = $(patsubst $(BUILD)/%,$(DOUBLE)/%,$(call libs_of,$(1)))
 ext_double  = $(subst fftw3f,fftw3,$(call ext_of,$(1)))
 
-# ---- tests --------------------------------------------------------------------------
-# tests/<folder>/test_x.c links only what <folder> may use.  Those of fft and model
-# are built in double; tests/model/float_x.c in float.
+# ---- tests: tests/<folder>/ links only what <folder> may use; fft and model in double,
+#      but for tests/model/float_*.c -------------------------------------------------------
 
-TESTS_double := $(foreach f,fft model,$(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(f)/test_*.c)))
-TESTS_float  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/model/float_*.c)) \
-	$(foreach f,base storage api daemon,$(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(f)/test_*.c)))
+link_test        = $(COMPILE) $(ALL_LDFLAGS) -o $@ $(filter %.c %.a,$^) -lcmocka $(call ext_of,$(1))
+link_test_double = $(COMPILE) -DREAL_DOUBLE $(ALL_LDFLAGS) -o $@ $(filter %.c %.a,$^) -lcmocka $(call ext_double,$(1))
+begin_test       = @mkdir -p $(@D) && echo "  test  $@"
 
-define unit_float
-$(BUILD)/tests/$(1)/%: tests/$(1)/%.c tests/check.h $(call libs_of,$(1))
-	@mkdir -p $$(@D)
-	$$(CC) $$(BASE_FLAGS) $$(CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$< $(call libs_of,$(1)) -lcmocka $$(call ext_of,$(1))
+define unit
+$(BUILD)/tests/$(1)/%: tests/$(1)/%.c $(call libs_of,$(1)) | $(BUILD)/packages-test
+	$$(begin_test)
+	$$(Q)$$(call link_test,$(1))
 endef
 define unit_double
-$(BUILD)/tests/$(1)/test_%: tests/$(1)/test_%.c tests/check.h $(call libs_double,$(1))
-	@mkdir -p $$(@D)
-	$$(CC) $$(BASE_FLAGS) -DREAL_DOUBLE $$(CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$< $(call libs_double,$(1)) -lcmocka $$(call ext_double,$(1))
+$(BUILD)/tests/$(1)/test_%: tests/$(1)/test_%.c $(call libs_double,$(1)) | $(BUILD)/packages-test
+	$$(begin_test)
+	$$(Q)$$(call link_test_double,$(1))
 endef
 $(foreach f,fft model,$(eval $(call unit_double,$(f))))
-$(foreach f,base model storage api daemon,$(eval $(call unit_float,$(f))))
+$(foreach f,base model storage api daemon,$(eval $(call unit,$(f))))
 
 $(BUILD)/tests/golden: tests/golden/golden.c $(call libs_double,model)
-	@mkdir -p $(@D)
-	$(CC) $(BASE_FLAGS) -DREAL_DOUBLE $(CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call libs_double,model) $(call ext_double,model)
+	$(begin_test)
+	$(Q)$(call link_test_double,model)
 $(BUILD)/tests/golden-float: tests/golden/golden.c $(call libs_of,model)
-	@mkdir -p $(@D)
-	$(CC) $(BASE_FLAGS) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call libs_of,model) $(call ext_of,model)
+	$(begin_test)
+	$(Q)$(call link_test,model)
 
-TEST_BINARIES := $(TESTS_double) $(TESTS_float) $(BUILD)/tests/golden $(BUILD)/tests/golden-float
+# Each fuzz target replays its corpus here; `make fuzz` drives the same file with an engine.
+$(BUILD)/tests/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(call libs_of,api)
+	$(begin_test)
+	$(Q)$(call link_test,api)
+
+UNIT := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FOLDERS:%=tests/%/test_*.c) tests/model/float_*.c))
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
+GOLDEN := $(BUILD)/tests/golden $(BUILD)/tests/golden-float
+FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd
+
+test: $(BUILD)/packages-test
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN)
+	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/golden/golden.sh \
+	    $(UNIT) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
+
+test-long: $(BUILD)/packages-test
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT)
+	@$(FROM_MAKE) TEST_TIMEOUT=1200 tests/run $(sort $(wildcard tests/long/test_*.sh))
+
+# ---- the rest ---------------------------------------------------------------------------
+
+$(BUILD)/fleet: etc/demo/fleet.c $(BUILD)/libbase.a
+	@echo "  link  $@"
+	$(Q)$(COMPILE) $(ALL_LDFLAGS) -o $@ $^ -lm
+
+demo: $(BUILD)/packages-build
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet
+	@$(FROM_MAKE) etc/demo/demo.sh
+
+BENCH := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
+$(BUILD)/tests/bench/%: tests/bench/%.c $(call libs_of,api)
+	$(begin_test)
+	$(Q)$(call link_test,api)
+bench:
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BENCH)
+	@for b in $(BENCH); do $$b || exit 1; done
+
+# clang's engine; FUZZ_SECONDS for each target, new findings land in the corpus folder.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@for t in $(FUZZ); do \
+	    mkdir -p build-fuzz tests/fuzz/corpus/$$t && \
+	    clang -g -O1 -std=gnu17 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o build-fuzz/$$t \
+	        tests/fuzz/fuzz_$$t.c $(SRC_base) $(SRC_fft) $(SRC_model) $(SRC_storage) $(SRC_api) $(call ext_of,api) && \
+	    build-fuzz/$$t -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus/$$t || exit 1; done
+
+install: all
+	install -D -m 755 $(BUILD)/frwkvd $(DESTDIR)$(PREFIX)/bin/frwkvd
+	install -D -m 644 etc/frwkvd.conf $(DESTDIR)$(PREFIX)/share/frwkvd/frwkvd.conf
+	install -D -m 644 etc/frwkvd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/frwkvd.service
+	sed -i 's|/usr/bin/frwkvd|$(PREFIX)/bin/frwkvd|' $(DESTDIR)$(PREFIX)/lib/systemd/system/frwkvd.service
+
+clean:
+	rm -rf build build-*
+
+format:
+	clang-format -i $(wildcard $(FOLDERS:%=%/*.[ch]) tests/*/*.[ch] tests/*.h etc/demo/*.c)
+
+lint:
+	clang-tidy --quiet $(foreach f,$(FOLDERS),$(SRC_$(f))) -- -std=gnu17 -D_GNU_SOURCE -I.
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

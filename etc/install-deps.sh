@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# install-deps.sh build|test -- the Debian packages that building (or testing) needs.
+#
+# Does nothing when all are there.  As root or with CI set it says what it installs and
+# installs it; otherwise it prints the one line to type and stops.
+set -eu
+
+build="gcc make pkg-config libc6-dev libcsv-dev libcurl4-gnutls-dev libfftw3-dev
+       libinih-dev libjansson-dev libmicrohttpd-dev libopenblas-dev libpcre2-dev
+       libsqlite3-dev libsystemd-dev libzstd-dev nettle-dev uthash-dev zlib1g-dev
+       curl jq tzdata"
+tests="libcmocka-dev sqlite3 procps systemd"
+
+case "${1-}" in
+build) wanted=$build ;;
+test) wanted="$build $tests" ;;
+*)
+    echo "usage: $0 build|test" >&2
+    exit 2
+    ;;
+esac
+
+missing=
+for package in $wanted; do
+    case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+    "install ok installed") ;;
+    *) missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+sudo=
+if [ "$(id -u)" -ne 0 ]; then
+    if [ -z "${CI-}" ]; then
+        printf 'These Debian packages are missing.  Install them, then run make again:\n\n' >&2
+        printf '    sudo apt-get install -y --no-install-recommends%s\n\n' "$missing" >&2
+        exit 1
+    fi
+    sudo="sudo -n"
+fi
+
+echo "Installing Debian packages:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086  # both are lists of words
+if ! { $sudo apt-get update && $sudo apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    echo "$0: apt-get failed, see above" >&2
+    exit 1
+fi
