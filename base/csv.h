@@ -52,7 +52,7 @@ struct csv_reader;
 
 /* Neither options nor sink are copied deeply: their pointers must outlive the reader. */
 struct csv_reader *csv_open(const struct csv_options *options, const struct csv_sink *sink);
-void csv_free(struct csv_reader *reader);
+void csv_close(struct csv_reader *reader);
 
 /*
  * Takes the next bytes.  -1 on the first bad line or a refusal of the sink:

@@ -2,8 +2,8 @@
 /*
  * zone.h -- time zones, read from tzdata's TZif files (RFC 8536).
  *
- * Our own reader, because TZ and localtime() belong to the whole process and not to a
- * thread.  A zone is read-only once loaded; any thread may use it.
+ * Our own reader, because TZ and what libc makes of it belong to the whole process and
+ * not to a thread.  A zone is read-only once loaded; any thread may use it.
  */
 #ifndef ZONE_H
 #define ZONE_H
