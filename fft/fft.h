@@ -47,8 +47,8 @@ void fft_inverse(const struct fft_plan *plan, real *x, const real *re, const rea
 void fft_forward_adjoint(const struct fft_plan *plan, real *dx, const real *dre,
                          const real *dim, real *work);
 /* dre, dim (F) += adjoint of fft_inverse at dx (L). */
-void fft_inverse_adjoint(const struct fft_plan *plan, real *dre, real *dim, const real *dx,
-                         real *work);
+void fft_inverse_adjoint(const struct fft_plan *plan, real *dre, real *dim,
+                         const real *dx, real *work);
 
 /*
  * The strongest season of a series of n values (double, NaN = missing, filled by its
