@@ -5,15 +5,21 @@
  * Three forms, all with a header line but `rows`:
  *
  *     wide   time,cpu,mem           one column a series, named by the header
- *     long   series,time,value      one row a sample
+ *     long   series,time,value      one row a sample; the three in any order
  *     rows   cpu,1.0,1.1,1.2        one series a row, no times: steps from `start_ms`
  *
  * In `wide` the first column is the time whatever its name, unless time_column names
- * another.  A column's name is a series (`cpu{host="a"}`) or any other text, which
- * becomes a metric name: `series_prefix` is put before it, characters a metric name
- * cannot have become "_", and the text as written is kept in the label `column` if it
- * changed.  An empty field, "NaN", "NA" and "null" are missing values and give no
- * sample.  Quoted fields are RFC 4180's.
+ * another; in `long` that column is `time` or what time_column names.
+ *
+ * A column's name is a series as it stands when it has labels (`cpu{host="a"}`, known
+ * by its `="`).  Any other text becomes a metric name: `series_prefix` is put before
+ * it, characters a metric name cannot have become "_", a digit in front gets a "_"
+ * before it, and the text as written is kept in the label `column` if it changed.
+ * Two columns of `wide`, or two rows of `rows`, cannot be the same series.
+ *
+ * An empty field, "NaN", "NA" and "null" (in any case) are missing values and give no
+ * sample; infinities and hexadecimal numbers are refused.  Quoted fields are RFC
+ * 4180's; blank lines and a byte-order mark are skipped; lines end with LF or CRLF.
  *
  * The reader holds one line at a time, never the file.  Used by one thread.
  */
@@ -29,14 +35,18 @@
 
 enum csv_form { CSV_WIDE, CSV_LONG, CSV_ROWS };
 
-enum { CSV_MAX_COLUMNS_DEFAULT = 4096, CSV_MAX_LINE_BYTES = 1 << 20 };
+enum {
+    CSV_MAX_COLUMNS_DEFAULT = 4096,
+    CSV_MAX_LINE_BYTES = 1 << 20,
+    CSV_MAX_SERIES = 1 << 20, /* in `long` and `rows` */
+};
 
 struct csv_options {
     enum csv_form form;
     const char *time_column;   /* NULL: the first */
     const char *series_prefix; /* NULL: none */
     const struct zone *zone;   /* of times without an offset; NULL: UTC */
-    size_t max_columns;        /* 0: CSV_MAX_COLUMNS_DEFAULT */
+    size_t max_columns;        /* 0: the default; `rows` has only the line's bound */
     int64_t start_ms, step_ms; /* `rows` only */
 };
 
@@ -50,14 +60,16 @@ struct csv_sink {
 
 struct csv_reader;
 
-/* Neither options nor sink are copied deeply: their pointers must outlive the reader. */
-struct csv_reader *csv_open(const struct csv_options *options, const struct csv_sink *sink);
+/* Never NULL.  What options and sink point to must outlive the reader; they themselves
+ * are copied. */
+struct csv_reader *csv_open(const struct csv_options *options,
+                            const struct csv_sink *sink);
 void csv_close(struct csv_reader *reader);
 
 /*
  * Takes the next bytes.  -1 on the first bad line or a refusal of the sink:
- * "line 17: value of column \"cpu\": not a number: \"abc\"".  Nothing more is taken
- * after that.
+ * "line 17: value of column \"cpu\": not a number: \"abc\"".  ERR_INVALID, or
+ * ERR_TOO_LARGE past a limit above.  Nothing more is taken after that.
  */
 int csv_push(struct csv_reader *reader, const char *bytes, size_t len, struct err *err);
 

@@ -27,25 +27,30 @@ struct label {
     const char *name, *value;
 };
 
-/* A parsed series: labels sorted by name, "__name__" among them. */
+/*
+ * A parsed series: labels sorted by name, "__name__" among them.  Zeroed, it is the
+ * empty set, to be filled with labels_add().  It points into itself: not to be copied.
+ */
 struct labels {
     size_t count;
     struct label label[LABELS_COUNT_MAX];
-    char text[2 * LABELS_TEXT_MAX]; /* what the pointers point into */
+    size_t used; /* bytes of text */
+    char text[2 * LABELS_TEXT_MAX];
 };
 
-/* Reads `name{a="x"}` (len bytes).  ERR_INVALID: bad syntax, bad UTF-8, a repeated
- * label, no name, too long. */
+/* Reads `name{a="x"}` (len bytes), spaces between the parts allowed.  ERR_INVALID: bad
+ * syntax, bad UTF-8, a repeated label, no name, too long. */
 int labels_parse(const char *text, size_t len, struct labels *out, struct err *err);
 
-/* Adds one label; keeps the order.  ERR_INVALID on a repeated name or past a limit. */
+/* Adds one label, copied; keeps the order.  An empty value adds nothing.  ERR_INVALID:
+ * a name that is repeated or not of [a-zA-Z_][a-zA-Z0-9_]*, bad UTF-8, past a limit. */
 int labels_add(struct labels *labels, const char *name, const char *value,
                struct err *err);
 
 /* NULL where there is no such label. */
 const char *labels_get(const struct labels *labels, const char *name);
 
-/* Writes the canonical form.  ERR_INVALID when it does not fit. */
+/* Writes the canonical form.  ERR_INVALID when it does not fit or there is no name. */
 int labels_format(const struct labels *labels, char out[static LABELS_TEXT_MAX],
                   struct err *err);
 
@@ -56,14 +61,20 @@ struct matcher {
     const char *name, *value;
 };
 
-/* A selector: `cpu{host=~"web-.*",job!="x"}`.  Every matcher must hold. */
+/* A selector: `cpu{host=~"web-.*",job!="x"}`.  Every matcher must hold.  It points into
+ * itself: not to be copied. */
 struct selector {
     size_t count;
     struct matcher matcher[LABELS_COUNT_MAX];
+    size_t used; /* bytes of text */
     char text[2 * LABELS_TEXT_MAX];
 };
 
-/* ERR_INVALID: bad syntax, or nothing in it that an empty label set fails to match. */
+/*
+ * ERR_INVALID: bad syntax, or nothing in it that an empty label set fails to match.
+ * Regular expressions are not compiled here: of them "" and ".*" count as matching the
+ * empty text, all others as failing to.
+ */
 int selector_parse(const char *text, size_t len, struct selector *out, struct err *err);
 
 #endif

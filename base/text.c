@@ -50,7 +50,8 @@ const char *text_quote(const char *text, size_t len, char out[static TEXT_QUOTE_
     out[used++] = '"';
     for (size_t at = 0; at < len;) {
         const size_t bytes = text_utf8_char(text + at, len - at);
-        const bool plain = bytes > 1 || (bytes == 1 && text[at] >= ' ' && text[at] != 127);
+        const bool plain =
+            bytes > 1 || (bytes == 1 && text[at] >= ' ' && text[at] != 127);
         if (used + (plain ? bytes : 1) > ROOM) {
             memcpy(out + used, "...", 3);
             used += 3;

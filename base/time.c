@@ -87,8 +87,8 @@ static bool take_date(struct cursor *c, int64_t *days)
     if (year < 1 || month < 1 || month > 12 || day < 1 ||
         day > civil_month_length(year, (int)month))
         return false;
-    *days = civil_to_days(
-        (struct civil){.year = year, .month = (int)month, .day = (int)day});
+    *days =
+        civil_to_days((struct civil){.year = year, .month = (int)month, .day = (int)day});
     return true;
 }
 
@@ -216,8 +216,12 @@ static const struct {
     const char *suffix;
     int64_t ms;
 } units[] = {
-    {"w", 7 * (int64_t)MS_PER_DAY}, {"d", MS_PER_DAY}, {"h", 3600000},
-    {"m", MS_PER_MIN},              {"s", MS_PER_S},   {"ms", 1},
+    {"w", 7 * (int64_t)MS_PER_DAY},
+    {"d", MS_PER_DAY},
+    {"h", 3600000},
+    {"m", MS_PER_MIN},
+    {"s", MS_PER_S},
+    {"ms", 1},
 };
 enum { UNITS = sizeof units / sizeof *units };
 

@@ -57,6 +57,11 @@ static int64_t big_endian(const unsigned char *bytes, size_t n)
     return (int64_t)value;
 }
 
+static bool offset_is_sane(int32_t offset_s)
+{
+    return offset_s >= -OFFSET_MAX_S && offset_s <= OFFSET_MAX_S;
+}
+
 struct header {
     int version;
     size_t isutcnt, isstdcnt, leapcnt, timecnt, typecnt, charcnt;
@@ -102,10 +107,10 @@ static bool take_block(struct bytes *b, const struct header *h, size_t time_byte
             return false;
         t->at_s = big_endian(times + i * time_bytes, time_bytes);
         t->offset_s = (int32_t)big_endian(types + indexes[i] * 6, 4);
-        if (abs(t->offset_s) > OFFSET_MAX_S || (i > 0 && t->at_s <= t[-1].at_s))
+        if (!offset_is_sane(t->offset_s) || (i > 0 && t->at_s <= t[-1].at_s))
             return false;
     }
-    return abs(zone->first_offset_s) <= OFFSET_MAX_S;
+    return offset_is_sane(zone->first_offset_s);
 }
 
 /* "\n" rule "\n"; an empty rule says nothing about the future. */

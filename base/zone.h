@@ -19,7 +19,8 @@ struct zone;
  * ("Europe/Berlin") looked up under $TZDIR or /usr/share/zoneinfo.  NULL with
  * ERR_INVALID for a name that is unknown or unsafe ("../x").
  */
-struct zone *zone_load(const char *name, struct err *err) __attribute__((warn_unused_result));
+struct zone *zone_load(const char *name, struct err *err)
+    __attribute__((warn_unused_result));
 void zone_free(struct zone *zone);
 const char *zone_name(const struct zone *zone);
 
