@@ -99,10 +99,22 @@ static void normalise(real *x, size_t n)
         x[t] /= largest;
 }
 
+/* product[k] = sum of x_t x_(t+k), up to one factor for all k; x is series, padded. */
+static void correlate(const struct fft_plan *plan, struct scratch *s)
+{
+    fft_forward(plan, s->re, s->im, s->series, s->work);
+    for (size_t f = 0; f < plan->F; f++) {
+        s->re[f] = s->re[f] * s->re[f] + s->im[f] * s->im[f];
+        s->im[f] = 0;
+    }
+    fft_inverse(plan, s->product, s->re, s->im, s->work);
+}
+
 /*
- * r[k], k = 0..n/2: correlation of x with itself k steps later, over the pairs there
- * are.  By the transform of the series padded to a power of two of at least twice its
- * length, so that nothing wraps around; such plans are few and are kept.
+ * r[k], k = 0..n/2: correlation of x with itself k steps later, as the mean over the
+ * pairs that are both present; a gap every night must not look like a season.  By the
+ * transform of the series padded to a power of two of at least twice its length, so
+ * that nothing wraps around; such plans are few and are kept.
  */
 static int autocorrelation(double *r, const double *x, size_t n)
 {
@@ -113,25 +125,18 @@ static int autocorrelation(double *r, const double *x, size_t n)
     struct scratch s;
     if (!plan || scratch_open(&s, M))
         return -1;
+    for (size_t t = 0; t < n; t++)
+        s.series[t] = isfinite(x[t]) ? 1 : 0;
+    correlate(plan, &s);
+    for (size_t k = 0; k <= n / 2; k++)
+        r[k] = (double)s.product[k];
+    const double pairs_min = r[0] / 8; /* fewer say nothing */
     remove_line(s.series, x, n);
     normalise(s.series, n);
-    fft_forward(plan, s.re, s.im, s.series, s.work);
-    for (size_t f = 0; f < fft_bins(M); f++) {
-        s.re[f] = s.re[f] * s.re[f] + s.im[f] * s.im[f];
-        s.im[f] = 0;
-    }
-    fft_inverse(plan, s.product, s.re, s.im, s.work);
-    double energy = 0; /* product[0] is this sum, in the scale of the transforms */
-    for (size_t t = 0; t < n; t++)
-        energy += (double)s.series[t] * (double)s.series[t];
-    const double scale = s.product[0] > 0 ? energy / (double)s.product[0] : 0;
-    double early = energy, late = energy; /* of the first and of the last n-k values */
-    for (size_t k = 0; k <= n / 2; k++) {
-        r[k] =
-            early > 0 && late > 0 ? (double)s.product[k] * scale / sqrt(early * late) : 0;
-        early -= (double)s.series[n - 1 - k] * (double)s.series[n - 1 - k];
-        late -= (double)s.series[k] * (double)s.series[k];
-    }
+    correlate(plan, &s);
+    const double scale = s.product[0] > 0 ? r[0] / (double)s.product[0] : 0;
+    for (size_t k = 0; k <= n / 2; k++)
+        r[k] = r[k] > pairs_min ? (double)s.product[k] * scale / r[k] : 0;
     arena_close(&s.arena);
     return 0;
 }
