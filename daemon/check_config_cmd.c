@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "daemon/command.h"
+#include "daemon/config.h"
+
+static const char help[] =
+    "Usage: frwkvd check-config [-c FILE]\n"
+    "Checks a configuration and prints every option with the value in force.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
+    " where there is one)\n";
+
+int check_config_command(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    const char *path = NULL;
+    for (int c; (c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1;) {
+        if (c == 'h') {
+            fputs(help, stdout);
+            return EXIT_DONE;
+        }
+        if (c != 'c')
+            return command_misused("check-config", "cannot read the command line");
+        path = optarg;
+    }
+    if (optind < argc)
+        return command_misused("check-config", "no argument expected, got %s",
+                               argv[optind]);
+    struct config config;
+    struct err err = {0};
+    if (config_load(path, &config, &err))
+        return command_failed("check-config", &err);
+    config_write(&config, stdout);
+    return EXIT_DONE;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * client.h -- the HTTP interface, for subcommands.
+ *
+ * When a daemon holds the state folder, requests go to its configured address, and
+ * stderr says so.  When the folder is free, the client opens it itself and asks over a
+ * socket inside it: the same code answers, so the result is the same.  That takes the
+ * owner of the folder; another user is told what to type.  Used by one thread.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "daemon/config.h"
+
+struct client;
+
+struct client_options {
+    const char *command; /* for what another user is told to type: "import" */
+    bool jobs;           /* where no daemon runs, run jobs ourselves */
+    bool create;         /* make the state folder if there is none */
+};
+
+struct client *client_open(const struct config *config,
+                           const struct client_options *options, struct err *err)
+    __attribute__((warn_unused_result));
+void client_close(struct client *client);
+
+/*
+ * Asks, and returns the JSON of the answer (owned by the caller).  NULL on failure: the
+ * detail of a problem document, or that nobody answered.
+ */
+json_t *client_get(struct client *client, const char *path, struct err *err)
+    __attribute__((warn_unused_result));
+/* body: JSON text or NULL. */
+json_t *client_send(struct client *client, const char *method, const char *path,
+                    const char *body, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Sends a file as it is read, not held in memory.  sent(ctx, bytes) now and then. */
+json_t *client_upload(struct client *client, const char *path, const char *type,
+                      FILE *file, void (*sent)(void *ctx, uint64_t bytes), void *ctx,
+                      struct err *err) __attribute__((warn_unused_result));
+
+/* Text as part of a URL; freed with client_text_free(). */
+char *client_escape(struct client *client, const char *text);
+void client_text_free(char *text);
+
+#endif

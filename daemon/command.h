@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * command.h -- the subcommands of frwkvd.
+ *
+ * Each is a main() of its own: argv[0] is the subcommand's name, what is returned is the
+ * exit status.  Results go to stdout, everything else to stderr.
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "base/err.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+int serve_command(int argc, char **argv);
+int import_command(int argc, char **argv);
+int train_command(int argc, char **argv);
+int forecast_command(int argc, char **argv);
+int backtest_command(int argc, char **argv);
+int check_config_command(int argc, char **argv);
+
+/* Says "frwkvd backtest: <message>" on stderr; EXIT_FAILED. */
+int command_failed(const char *command, const struct err *err);
+
+/* The same for a command line that cannot be read, and points at --help; EXIT_USAGE. */
+int command_misused(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

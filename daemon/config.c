@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "storage/storage.h"
+
+/* ---- the table -----------------------------------------------------------------------
+ */
+
+enum option_type {
+    OPTION_TEXT,
+    OPTION_ADDRESS,  /* host:port */
+    OPTION_COUNT,    /* integer */
+    OPTION_BYTES,    /* integer, or one with K, M or G (powers of 1024) */
+    OPTION_DURATION, /* "30s"; kept in ms */
+    OPTION_CHOICE,   /* one of words, kept as its index */
+};
+
+struct option {
+    const char *section, *key;
+    enum option_type type;
+    size_t at;
+    int64_t least, most;
+    const char *initial;
+    const char *const *words;
+    const char *help;
+};
+
+#define AT(field) offsetof(struct config, field)
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define SECOND INT64_C(1000)
+#define DAY (86400 * SECOND)
+
+static const char *const durability_words[] = {
+    [DURABILITY_FULL] = "full", [DURABILITY_NORMAL] = "normal", NULL};
+static const char *const level_words[] = {[LOG_LEVEL_ERROR] = "error",
+                                          [LOG_LEVEL_WARN] = "warn",
+                                          [LOG_LEVEL_INFO] = "info",
+                                          [LOG_LEVEL_DEBUG] = "debug",
+                                          NULL};
+
+static const struct option options[] = {
+    {"server", "listen", OPTION_ADDRESS, AT(listen), 0, 0, "127.0.0.1:9797", NULL,
+     "address and port of the HTTP interface; port 0 takes a free one"},
+    {"server", "threads", OPTION_COUNT, AT(http_threads), 1, 64, "2", NULL,
+     "threads that read requests and write answers"},
+    {"server", "workers", OPTION_COUNT, AT(workers), 1, 64, "2", NULL,
+     "threads that compute forecasts and read samples"},
+    {"server", "max_connections", OPTION_COUNT, AT(connections_max), 1, 65536, "1024",
+     NULL, "connections at a time"},
+    {"server", "max_body", OPTION_BYTES, AT(body_max), KIB, GIB, "16M", NULL,
+     "largest JSON body of a request, decompressed"},
+    {"server", "max_import", OPTION_BYTES, AT(import_max), MIB, 1024 * GIB, "16G", NULL,
+     "largest import, decompressed"},
+    {"server", "max_columns", OPTION_COUNT, AT(columns_max), 2, 65536, "4096", NULL,
+     "most columns of a CSV file"},
+    {"server", "max_future", OPTION_DURATION, AT(future_max_ms), 0, 3650 * DAY, "10m",
+     NULL, "how far ahead of the clock a sample may lie"},
+    {"server", "timeout", OPTION_DURATION, AT(timeout_ms), SECOND, 3600 * SECOND, "30s",
+     NULL, "a connection without traffic is closed after this time"},
+
+    {"store", "folder", OPTION_TEXT, AT(folder), 0, 0, "/var/lib/frwkvd", NULL,
+     "folder of the database, owned by one process at a time"},
+    {"store", "durability", OPTION_CHOICE, AT(durability), 0, 0, "full", durability_words,
+     "full: acknowledged samples survive a power loss; normal: the death of the process"},
+    {"store", "max_series", OPTION_COUNT, AT(series_max), 1, 100000000, "1000000", NULL,
+     "most series"},
+    {"store", "max_head_samples", OPTION_COUNT, AT(head_samples_max), 10000, 1000000000,
+     "50000000", NULL, "samples held in memory; past it new ones are answered with 503"},
+    {"store", "max_queue_samples", OPTION_COUNT, AT(queue_samples_max), 1000, 100000000,
+     "2000000", NULL,
+     "samples waiting for a commit; past it new ones are answered with 503"},
+    {"store", "late_after", OPTION_DURATION, AT(late_after_ms), SECOND, 365 * DAY, "1h",
+     NULL, "a sample older than this on arrival is remembered as late"},
+
+    {"train", "threads", OPTION_COUNT, AT(train_threads), 0, 256, "0", NULL,
+     "threads of a training; 0: one for each core"},
+    {"train", "checkpoint_every", OPTION_DURATION, AT(checkpoint_ms), SECOND,
+     3600 * SECOND, "10s", NULL, "most time that a killed training loses"},
+
+    {"log", "level", OPTION_CHOICE, AT(log_level), 0, 0, "info", level_words,
+     "error, warn, info or debug"},
+};
+
+enum { OPTION_NUMBER = sizeof options / sizeof options[0] };
+
+/* ---- values as text and back
+ * ----------------------------------------------------------- */
+
+static char *text_at(struct config *config, const struct option *option)
+{
+    return (char *)config + option->at;
+}
+
+static int64_t *number_at(struct config *config, const struct option *option)
+{
+    return (int64_t *)((char *)config + option->at);
+}
+
+static int integer_parse(const char *value, bool bytes, int64_t *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtoll(value, &end, 10);
+    if (end == value || errno)
+        return -1;
+    static const char units[] = "KMG";
+    const char *const unit = bytes && *end ? strchr(units, *end) : NULL;
+    for (const char *u = units; unit && u <= unit; u++)
+        if (__builtin_mul_overflow(*number, 1024, number))
+            return -1;
+    return *(unit ? end + 1 : end) ? -1 : 0;
+}
+
+/* The largest unit that divides it. */
+static const char *bytes_format(int64_t bytes, char text[static TIME_TEXT_SIZE])
+{
+    static const char units[] = {'\0', 'K', 'M', 'G'};
+    size_t unit = 0;
+    for (; unit + 1 < sizeof units && bytes && bytes % 1024 == 0; unit++)
+        bytes /= 1024;
+    snprintf(text, TIME_TEXT_SIZE, "%" PRId64 "%.1s", bytes, &units[unit]);
+    return text;
+}
+
+static const char *number_format(const struct option *option, int64_t number,
+                                 char text[static TIME_TEXT_SIZE])
+{
+    if (option->type == OPTION_BYTES)
+        return bytes_format(number, text);
+    if (option->type == OPTION_DURATION && number > 0)
+        return duration_format(number, text);
+    if (option->type == OPTION_CHOICE)
+        return option->words[number];
+    snprintf(text, TIME_TEXT_SIZE, "%" PRId64, number);
+    return text;
+}
+
+static int address_check(const char *key, const char *value, struct err *err)
+{
+    const char *const colon = strrchr(value, ':');
+    int64_t port;
+    if (!colon || colon == value || integer_parse(colon + 1, false, &port) || port < 0 ||
+        port > 65535)
+        return err_set(err, ERR_INVALID,
+                       "%s: must be host:port such as 127.0.0.1:9797, got \"%s\"", key,
+                       value);
+    return 0;
+}
+
+static int text_set(struct config *config, const struct option *option, const char *value,
+                    struct err *err)
+{
+    const size_t len = strlen(value);
+    if (len == 0 || len >= CONFIG_TEXT_MAX)
+        return err_set(err, ERR_INVALID, "%s: must have 1..%d bytes, got %zu",
+                       option->key, CONFIG_TEXT_MAX - 1, len);
+    if (option->type == OPTION_ADDRESS && address_check(option->key, value, err))
+        return -1;
+    memcpy(text_at(config, option), value, len + 1);
+    return 0;
+}
+
+static int choice_set(struct config *config, const struct option *option,
+                      const char *value, struct err *err)
+{
+    for (int64_t i = 0; option->words[i]; i++)
+        if (strcmp(option->words[i], value) == 0) {
+            *number_at(config, option) = i;
+            return 0;
+        }
+    char words[100] = "";
+    for (size_t i = 0, used = 0; option->words[i] && used < sizeof words; i++)
+        used += (size_t)snprintf(words + used, sizeof words - used, "%s%s", i ? ", " : "",
+                                 option->words[i]);
+    return err_set(err, ERR_INVALID, "%s: must be one of %s, got \"%s\"", option->key,
+                   words, value);
+}
+
+static int number_set(struct config *config, const struct option *option,
+                      const char *value, struct err *err)
+{
+    static const char *const wants[] = {
+        [OPTION_COUNT] = "a whole number",
+        [OPTION_BYTES] = "a number of bytes such as 512K or 16M",
+        [OPTION_DURATION] = "a duration such as 30s or 10m",
+    };
+    int64_t number = 0;
+    const bool duration = option->type == OPTION_DURATION && strcmp(value, "0") != 0;
+    if (duration ? duration_parse(value, &number, NULL)
+                 : integer_parse(value, option->type == OPTION_BYTES, &number))
+        return err_set(err, ERR_INVALID, "%s: must be %s, got \"%s\"", option->key,
+                       wants[option->type], value);
+    if (number < option->least || number > option->most) {
+        char least[TIME_TEXT_SIZE], most[TIME_TEXT_SIZE];
+        return err_set(err, ERR_INVALID, "%s: must be %s..%s, got %s", option->key,
+                       number_format(option, option->least, least),
+                       number_format(option, option->most, most), value);
+    }
+    *number_at(config, option) = number;
+    return 0;
+}
+
+static int option_set(struct config *config, const struct option *option,
+                      const char *value, struct err *err)
+{
+    switch (option->type) {
+    case OPTION_TEXT:
+    case OPTION_ADDRESS:
+        return text_set(config, option, value, err);
+    case OPTION_CHOICE:
+        return choice_set(config, option, value, err);
+    default:
+        return number_set(config, option, value, err);
+    }
+}
+
+void config_defaults(struct config *config)
+{
+    *config = (struct config){0};
+    for (size_t i = 0; i < OPTION_NUMBER; i++)
+        option_set(config, &options[i], options[i].initial, NULL);
+}
+
+/* ---- reading
+ * --------------------------------------------------------------------------- */
+
+enum {
+    VALUE_MAX = 4096,     /* of one option, its continuation lines included */
+    LINE_BYTES_MAX = 198, /* inih's 200 less newline and end: it splits longer ones */
+};
+
+/*
+ * inih knows no line numbers in its handler, splits long lines without a word and calls
+ * the handler once a line for a value that goes on.  So we hand it its lines ourselves,
+ * and a value waits here until a line comes that does not continue it.
+ */
+struct reading {
+    FILE *file;
+    struct config *config;
+    struct err *err;
+    int line;      /* of the line last handed out */
+    int err_line;  /* of the first refusal; 0: none */
+    bool indented; /* the line last handed out begins with a blank */
+    const struct option *waiting;
+    int waiting_line;
+    char value[VALUE_MAX];
+    bool seen[OPTION_NUMBER];
+};
+
+static void refuse(struct reading *r, int line)
+{
+    if (!r->err_line)
+        r->err_line = line;
+}
+
+static char *next_line(char *line, int size, void *ctx)
+{
+    struct reading *const r = ctx;
+    if (r->err_line || !fgets(line, size, r->file))
+        return NULL;
+    r->line++;
+    r->indented = line[0] == ' ' || line[0] == '\t';
+    const size_t len = strcspn(line, "\n");
+    if (len > LINE_BYTES_MAX || (!line[len] && !feof(r->file))) {
+        err_set(
+            r->err, ERR_INVALID,
+            "longer than %d bytes, or holds a zero byte: put the rest of the value on "
+            "an indented line",
+            LINE_BYTES_MAX);
+        refuse(r, r->line);
+        return NULL;
+    }
+    return line;
+}
+
+static void value_apply(struct reading *r)
+{
+    if (r->waiting && !r->err_line && option_set(r->config, r->waiting, r->value, r->err))
+        refuse(r, r->waiting_line);
+    r->waiting = NULL;
+}
+
+static int value_go_on(struct reading *r, const char *value)
+{
+    const size_t used = strlen(r->value);
+    const int more = snprintf(r->value + used, VALUE_MAX - used, " %s", value);
+    if (more >= 0 && (size_t)more < VALUE_MAX - used)
+        return 0;
+    refuse(r, r->line);
+    return err_set(r->err, ERR_INVALID, "%s: must have less than %d bytes",
+                   r->waiting->key, VALUE_MAX);
+}
+
+static const struct option *option_find(const char *section, const char *key,
+                                        struct err *err)
+{
+    bool known_section = false;
+    for (size_t i = 0; i < OPTION_NUMBER; i++) {
+        if (strcmp(options[i].section, section) != 0)
+            continue;
+        known_section = true;
+        if (strcmp(options[i].key, key) == 0)
+            return &options[i];
+    }
+    if (known_section)
+        err_set(err, ERR_INVALID, "%s: no such option in [%s]", key, section);
+    else
+        err_set(err, ERR_INVALID, "[%s]: no such section", section);
+    return NULL;
+}
+
+/* Returns 1 to go on, as inih wants it. */
+static int take(void *ctx, const char *section, const char *key, const char *value)
+{
+    struct reading *const r = ctx;
+    if (r->indented && r->waiting && strcmp(r->waiting->key, key) == 0)
+        return value_go_on(r, value) == 0;
+    value_apply(r);
+    if (r->err_line)
+        return 0;
+    const struct option *const option = option_find(section, key, r->err);
+    if (!option) {
+        refuse(r, r->line);
+        return 0;
+    }
+    if (r->seen[option - options]) {
+        err_set(r->err, ERR_INVALID, "%s: given twice", key);
+        refuse(r, r->line);
+        return 0;
+    }
+    r->seen[option - options] = true;
+    r->waiting = option;
+    r->waiting_line = r->line;
+    snprintf(r->value, sizeof r->value, "%s", value);
+    return 1;
+}
+
+int config_read(FILE *file, const char *name, struct config *config, struct err *err)
+{
+    config_defaults(config);
+    snprintf(config->path, sizeof config->path, "%s", name);
+    struct err reason = {0};
+    struct reading r = {.file = file, .config = config, .err = &reason};
+    const int bad_line = ini_parse_stream(next_line, &r, take, &r);
+    value_apply(&r);
+    if (ferror(file))
+        return err_errno(err, "%s", name);
+    if (r.err_line)
+        return err_set(err, reason.code, "%s: line %d: %s", name, r.err_line, reason.msg);
+    if (bad_line > 0)
+        return err_set(err, ERR_INVALID,
+                       "%s: line %d: must be \"key = value\", \"[section]\" or a comment",
+                       name, bad_line);
+    if (bad_line < 0)
+        return err_set(err, ERR_NO_MEMORY, "%s: no memory to read it", name);
+    return 0;
+}
+
+int config_load(const char *path, struct config *config, struct err *err)
+{
+    if (!path && access(CONFIG_PATH_DEFAULT, F_OK) != 0) {
+        config_defaults(config);
+        return 0;
+    }
+    const char *const name = path ? path : CONFIG_PATH_DEFAULT;
+    FILE *const file = fopen(name, "re");
+    if (!file)
+        return err_errno(err, "%s", name);
+    const int result = config_read(file, name, config, err);
+    fclose(file);
+    return result;
+}
+
+/* ---- writing
+ * --------------------------------------------------------------------------- */
+
+void config_write(const struct config *config, FILE *out)
+{
+    struct config copy = *config; /* number_at() and text_at() give out writable fields */
+    const char *section = NULL;
+    for (size_t i = 0; i < OPTION_NUMBER; i++) {
+        const struct option *const option = &options[i];
+        if (!section || strcmp(section, option->section) != 0)
+            fprintf(out, "%s[%s]\n", section ? "\n" : "", option->section);
+        section = option->section;
+        char text[TIME_TEXT_SIZE];
+        const bool is_text =
+            option->type == OPTION_TEXT || option->type == OPTION_ADDRESS;
+        fprintf(out, "# %s\n%s = %s\n", option->help, option->key,
+                is_text ? text_at(&copy, option)
+                        : number_format(option, *number_at(&copy, option), text));
+    }
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/csv_job.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "daemon/cores.h"
+#include "daemon/csv_grid.h"
+#include "daemon/training.h"
+
+void csv_job_init(struct csv_job *job)
+{
+    *job = (struct csv_job){
+        .csv = {.form = CSV_WIDE, .step_ms = CSV_GRID_STEP_MS},
+        .preset = "default",
+        .spec = {.group = GROUP_EACH,
+                 .lookback = 96,
+                 .horizon = 96,
+                 .min = -INFINITY,
+                 .max = INFINITY},
+        .threads = cores_usable(),
+    };
+}
+
+void csv_job_fini(struct csv_job *job)
+{
+    zone_free(job->zone);
+}
+
+int number_option(const char *name, const char *value, long long least, long long most,
+                  long long *number, struct err *err)
+{
+    char *end;
+    errno = 0;
+    *number = strtoll(value, &end, 10);
+    if (end == value || *end || errno || *number < least || *number > most)
+        return err_set(err, ERR_INVALID, "%s: must be %lld..%lld, got \"%s\"", name,
+                       least, most, value);
+    return 0;
+}
+
+static int size_take(const char *name, const char *value, size_t least, size_t most,
+                     size_t *size, struct err *err)
+{
+    long long number;
+    if (number_option(name, value, (long long)least, (long long)most, &number, err))
+        return -1;
+    *size = (size_t)number;
+    return 1;
+}
+
+static int form_take(struct csv_job *job, const char *value, struct err *err)
+{
+    const int form = csv_form_parse(value);
+    if (form < 0)
+        return err_set(err, ERR_INVALID,
+                       "--format: must be wide, long or rows, got \"%s\"", value);
+    job->csv.form = (enum csv_form)form;
+    return 1;
+}
+
+static int group_take(struct csv_job *job, const char *value, struct err *err)
+{
+    if (strcmp(value, "each") != 0 && strcmp(value, "joint") != 0)
+        return err_set(err, ERR_INVALID, "--group: must be each or joint, got \"%s\"",
+                       value);
+    job->spec.group = value[0] == 'e' ? GROUP_EACH : GROUP_JOINT;
+    return 1;
+}
+
+static int zone_take(struct csv_job *job, const char *value, struct err *err)
+{
+    zone_free(job->zone);
+    job->zone = zone_load(value, err);
+    job->csv.zone = job->zone;
+    return job->zone ? 1 : -1;
+}
+
+static int set_take(struct csv_job *job, const char *value, struct err *err)
+{
+    if (!strchr(value, '='))
+        return err_set(err, ERR_INVALID, "--set: must be key=value, got \"%s\"", value);
+    if (job->set_count == CSV_JOB_SETS_MAX)
+        return err_set(err, ERR_INVALID, "--set: at most %d of them", CSV_JOB_SETS_MAX);
+    job->sets[job->set_count++] = value;
+    return 1;
+}
+
+int csv_job_option(struct csv_job *job, int option, const char *value, struct err *err)
+{
+    struct model_spec *const spec = &job->spec;
+    switch (option) {
+    case 'C':
+        return job->file = value, 1;
+    case 'F':
+        return form_take(job, value, err);
+    case 'T':
+        return job->csv.time_column = value, 1;
+    case 'Z':
+        return zone_take(job, value, err);
+    case 'G':
+        return group_take(job, value, err);
+    case 'L':
+        return size_take("--lookback", value, 1, MODEL_LOOKBACK_MAX, &spec->lookback,
+                         err);
+    case 'H':
+        return size_take("--horizon", value, 1, MODEL_HORIZON_MAX, &spec->horizon, err);
+    case 'S':
+        return size_take("--season", value, 1, MODEL_LOOKBACK_MAX, &spec->season, err);
+    case 'P':
+        return job->preset = value, 1;
+    case 'M':
+        return job->mixer = value, 1;
+    case 'R':
+        return job->seed = value, 1;
+    case 'V':
+        return set_take(job, value, err);
+    case 'N':
+        return size_take("--threads", value, 1, 256, &job->threads, err);
+    case 'K':
+        return job->checkpoint = value, 1;
+    case 'J':
+        return job->json = true, 1;
+    default:
+        return 0;
+    }
+}
+
+static int pair_apply(struct model_settings *settings, const char *pair, struct err *err)
+{
+    const char *const equal = strchr(pair, '=');
+    char key[64];
+    if ((size_t)(equal - pair) >= sizeof key)
+        return err_set(err, ERR_INVALID, "--set: no such setting: %s", pair);
+    memcpy(key, pair, (size_t)(equal - pair));
+    key[equal - pair] = '\0';
+    return model_settings_set(settings, key, equal + 1, err);
+}
+
+int csv_job_settle(struct csv_job *job, struct err *err)
+{
+    struct model_settings *const settings = &job->spec.settings;
+    if (!job->file)
+        return err_set(err, ERR_INVALID, "--csv: which file?");
+    if (model_settings_preset(settings, job->preset, err))
+        return -1;
+    if (job->mixer && model_settings_set(settings, "mixer", job->mixer, err))
+        return -1;
+    if (job->seed && model_settings_set(settings, "seed", job->seed, err))
+        return -1;
+    for (size_t i = 0; i < job->set_count; i++)
+        if (pair_apply(settings, job->sets[i], err))
+            return -1;
+    return 0;
+}
+
+json_t *csv_job_data_json(const struct csv_job *job, const struct grid *grid)
+{
+    size_t missing = 0;
+    const size_t cells = grid->rows * grid->cols;
+    for (size_t i = 0; i < cells; i++)
+        missing += isnan(grid->values[i]) != 0;
+    char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
+    return json_pack("{s:s, s:I, s:I, s:f, s:s, s:s, s:f}", "file", job->file, "rows",
+                     (json_int_t)grid->rows, "series", (json_int_t)grid->cols, "step_s",
+                     (double)grid->step_ms / 1000, "first",
+                     time_format(grid_time_ms(grid, 0), first), "last",
+                     time_format(grid_time_ms(grid, grid->rows - 1), last), "missing",
+                     cells ? (double)missing / (double)cells : 0.0);
+}
+
+/* A setting goes out as the number or truth value that its text is. */
+static void setting_json(void *ctx, const char *key, const char *value, const char *help)
+{
+    (void)help;
+    json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);
+    json_object_set_new(ctx, key, parsed ? parsed : json_string(value));
+}
+
+json_t *csv_job_settings_json(const struct csv_job *job)
+{
+    const struct model_spec *const spec = &job->spec;
+    json_t *const settings = json_pack(
+        "{s:s, s:I, s:I, s:I, s:I}", "group",
+        spec->group == GROUP_EACH ? "each" : "joint", "lookback",
+        (json_int_t)spec->lookback, "horizon", (json_int_t)spec->horizon, "season",
+        (json_int_t)spec->season, "threads", (json_int_t)job->threads);
+    model_settings_each(&spec->settings, setting_json, settings);
+    return settings;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/instance.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/mem.h"
+#include "daemon/cores.h"
+#include "daemon/runner.h"
+#include "storage/storage.h"
+
+static int folder_make(const char *path, struct err *err)
+{
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return err_errno(err, "folder %s", path);
+    return 0;
+}
+
+static int store_start(struct instance *instance, const struct config *config,
+                       bool create, struct err *err)
+{
+    if (create && folder_make(config->folder, err))
+        return -1;
+    if (access(config->folder, F_OK))
+        return err_errno(err, "folder %s", config->folder);
+    struct store_options options = store_options_default();
+    options.durability = (enum store_durability)config->durability;
+    options.head_samples_max = (size_t)config->head_samples_max;
+    options.queue_samples_max = (size_t)config->queue_samples_max;
+    options.series_max = (size_t)config->series_max;
+    options.late_after_ms = config->late_after_ms;
+    char *const uri = mem_printf("sqlite:%s", config->folder);
+    instance->store = store_open(uri, &options, err);
+    free(uri);
+    return instance->store ? 0 : -1;
+}
+
+static int jobs_start(struct instance *instance, const struct config *config,
+                      struct err *err)
+{
+    char *const checkpoints = mem_printf("%s/checkpoints", config->folder);
+    const size_t threads = (size_t)config->train_threads;
+    const struct runner_config runner = {
+        .store = instance->store,
+        .serving = instance->serving,
+        .checkpoint_folder = checkpoints,
+        .checkpoint_s = (int)(config->checkpoint_ms / 1000),
+        .threads = threads ? threads : cores_usable(),
+    };
+    if (folder_make(checkpoints, err) == 0)
+        instance->runner = runner_start(&runner, err);
+    free(checkpoints);
+    return instance->runner ? 0 : -1;
+}
+
+/* A socket in the folder, which only its owner may enter. */
+static int socket_open(const char *path, struct err *err)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof at.sun_path)
+        return err_set(err, ERR_INVALID, "folder: its path is too long for a socket: %s",
+                       path);
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_errno(err, "socket %s", path);
+    unlink(path); /* left over by a process that was killed: the folder is ours now */
+    const mode_t mask = umask(0077);
+    const int failed =
+        bind(fd, (const struct sockaddr *)&at, sizeof at) || listen(fd, 16);
+    umask(mask);
+    if (!failed)
+        return fd;
+    err_errno(err, "socket %s", path);
+    close(fd);
+    return -1;
+}
+
+static void wake(void *ctx)
+{
+    const struct instance *const instance = ctx;
+    if (instance->runner)
+        runner_wake(instance->runner);
+}
+
+static int listen_start(struct instance *instance, const struct config *config,
+                        const struct instance_options *options, struct err *err)
+{
+    const int listen_fd =
+        options->socket ? socket_open(options->socket, err) : options->listen_fd;
+    if (options->socket && listen_fd < 0)
+        return -1;
+    char *const imports = mem_printf("%s/imports", config->folder);
+    const struct api_config api = {
+        .address = config->listen,
+        .listen_fd = listen_fd,
+        .import_folder = imports,
+        .http_threads = (size_t)config->http_threads,
+        .workers = (size_t)config->workers,
+        .connections_max = (size_t)config->connections_max,
+        .body_max = (size_t)config->body_max,
+        .import_max = (size_t)config->import_max,
+        .csv_columns_max = (size_t)config->columns_max,
+        .future_max_ms = config->future_max_ms,
+        .timeout_s = (int)(config->timeout_ms / 1000),
+        .clock = clock_real(),
+        .store = instance->store,
+        .serving = instance->serving,
+        .version = FRWKVD_VERSION,
+        .wake = wake,
+        .wake_ctx = instance,
+    };
+    if (folder_make(imports, err) == 0)
+        instance->api = api_start(&api, err);
+    free(imports);
+    return instance->api ? 0 : -1;
+}
+
+int instance_start(struct instance *instance, const struct config *config,
+                   const struct instance_options *options, struct err *err)
+{
+    *instance = (struct instance){0};
+    if (store_start(instance, config, options->create, err))
+        goto fail;
+    instance->serving = serving_new(instance->store, clock_real());
+    if (options->jobs && jobs_start(instance, config, err))
+        goto fail;
+    if (listen_start(instance, config, options, err))
+        goto fail;
+    return 0;
+fail:
+    instance_stop(instance);
+    return -1;
+}
+
+void instance_stop(struct instance *instance)
+{
+    /* The runner stops first: while it does, requests are still answered. */
+    runner_stop(instance->runner);
+    instance->runner = NULL;
+    api_stop(instance->api);
+    serving_free(instance->serving);
+    store_close(instance->store);
+    *instance = (struct instance){0};
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * instance.h -- store, models, job runner and HTTP interface, started together.
+ *
+ * `serve` starts all of it on the configured address.  A subcommand that finds the state
+ * folder free starts the same on a socket inside the folder, for itself alone, so that
+ * there is one way in whether a daemon runs or not.
+ */
+#ifndef INSTANCE_H
+#define INSTANCE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "daemon/config.h"
+
+struct store;
+struct serving;
+struct runner;
+struct api;
+
+struct instance {
+    struct store *store;
+    struct serving *serving;
+    struct runner *runner; /* NULL without jobs */
+    struct api *api;
+};
+
+struct instance_options {
+    int listen_fd; /* a socket to take over, or -1 */
+    const char
+        *socket; /* a path to listen at instead of the configured address, or NULL */
+    bool jobs;   /* run the jobs that wait */
+    bool create; /* make the state folder if there is none */
+};
+
+/* ERR_CONFLICT when another process holds the folder.  On failure nothing runs. */
+int instance_start(struct instance *instance, const struct config *config,
+                   const struct instance_options *options, struct err *err);
+
+/* Answers what is in flight, gives the running job back, commits, closes. */
+void instance_stop(struct instance *instance);
+
+#endif

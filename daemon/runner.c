@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/runner.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/time.h"
+#include "daemon/training.h"
+#include "storage/storage.h"
+
+enum {
+    LEASE_MS = 60000,
+    IDLE_MS = 2000, /* a lease of another process may have ended meanwhile */
+    PROGRESS_MS = 1000,
+    NICE = 10,
+};
+
+struct runner {
+    struct runner_config config;
+    char *checkpoint_folder;
+    char owner[64];
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards woken */
+    pthread_cond_t changed;
+    bool woken;
+    atomic_bool stop;
+    atomic_int_fast64_t beat_ms;
+};
+
+/* The job at hand.  Owned by the runner's thread. */
+struct work {
+    struct runner *runner;
+    const struct store_job *job;
+    int64_t next_ms; /* when to write progress again */
+    int epoch;       /* last one logged */
+    bool cancel;     /* somebody asked, or the job is no longer ours */
+};
+
+static void beat(struct runner *runner)
+{
+    atomic_store(&runner->beat_ms, time_monotonic_ms());
+}
+
+int64_t runner_beat_ms(const struct runner *runner)
+{
+    return atomic_load(&runner->beat_ms);
+}
+
+/* ---- progress
+ * -------------------------------------------------------------------------- */
+
+static void progress_log(struct work *work, const struct model_progress *p)
+{
+    if (p->epoch == work->epoch)
+        return;
+    work->epoch = p->epoch;
+    log_info("training job=%" PRId64 " forecaster=%s phase=%s epoch=%d/%d loss=%.4f "
+             "valid=%.4f steps_per_s=%.1f eta_s=%.0f",
+             work->job->id, work->job->forecaster, p->phase, p->epoch, p->epochs,
+             p->loss_train, p->loss_valid, p->steps_per_s, p->eta_s);
+}
+
+static void progress_store(struct work *work, const struct model_progress *p)
+{
+    const int64_t now_ms = time_monotonic_ms();
+    if (now_ms < work->next_ms)
+        return;
+    work->next_ms = now_ms + PROGRESS_MS;
+    json_t *const json = training_progress_json(p);
+    char *const text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    json_decref(json);
+    struct err err = {0};
+    struct runner *const r = work->runner;
+    bool cancel = false;
+    if (store_job_progress(r->config.store, work->job->id, r->owner, LEASE_MS, text,
+                           &cancel, &err)) {
+        log_warn("cannot write progress job=%" PRId64 ": %s", work->job->id, err.msg);
+        /* A full disk is no reason to give up; a job that is not ours any more is. */
+        cancel = err.code == ERR_CONFLICT || err.code == ERR_NOT_FOUND;
+    }
+    work->cancel = work->cancel || cancel;
+    free(text);
+}
+
+static int on_progress(void *ctx, const struct model_progress *p)
+{
+    struct work *const work = ctx;
+    beat(work->runner);
+    progress_log(work, p);
+    progress_store(work, p);
+    return work->cancel || atomic_load(&work->runner->stop);
+}
+
+/* ---- one job
+ * --------------------------------------------------------------------------- */
+
+typedef int job_function(const struct job_run *run, struct err *err);
+
+static const struct {
+    const char *kind;
+    job_function *run;
+} kinds[] = {
+    {"train", train_job_run},
+};
+
+static job_function *kind_find(const char *kind)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].kind, kind) == 0)
+            return kinds[i].run;
+    return NULL;
+}
+
+/* A failed job says why; one that was interrupted goes back to the queue. */
+static void job_close(struct runner *r, const struct work *work, const struct err *why)
+{
+    const int64_t id = work->job->id;
+    struct err err = {0};
+    int result;
+    if (atomic_load(&r->stop) && !work->cancel &&
+        (why->code == ERR_CANCELLED || why->code == ERR_BUSY)) {
+        log_info("giving back job=%" PRId64 " kind=%s", id, work->job->kind);
+        result = store_job_release(r->config.store, id, r->owner, &err);
+    } else if (why->code == ERR_CANCELLED) {
+        log_info("cancelled job=%" PRId64 " kind=%s", id, work->job->kind);
+        train_job_clean(r->checkpoint_folder, work->job);
+        result = store_job_finish(r->config.store, id, r->owner, "cancelled", NULL, NULL,
+                                  &err);
+    } else {
+        log_error("failed job=%" PRId64 " kind=%s forecaster=%s: %s", id, work->job->kind,
+                  work->job->forecaster, why->msg);
+        train_job_clean(r->checkpoint_folder, work->job);
+        result = store_job_finish(r->config.store, id, r->owner, "failed", NULL, why->msg,
+                                  &err);
+    }
+    if (result)
+        log_error("cannot close job=%" PRId64 ": %s", id, err.msg);
+}
+
+static void job_do(struct runner *r, const struct store_job *job)
+{
+    struct work work = {.runner = r, .job = job};
+    const struct job_run run = {
+        .store = r->config.store,
+        .serving = r->config.serving,
+        .job = job,
+        .checkpoint_folder = r->checkpoint_folder,
+        .checkpoint_s = r->config.checkpoint_s,
+        .threads = r->config.threads,
+        .progress = on_progress,
+        .progress_ctx = &work,
+    };
+    const int64_t start_ms = time_monotonic_ms();
+    struct err err = {0};
+    log_info("starting job=%" PRId64 " kind=%s forecaster=%s attempt=%d", job->id,
+             job->kind, job->forecaster, job->attempts);
+    job_function *const function = kind_find(job->kind);
+    int result = -1;
+    if (function)
+        result = function(&run, &err);
+    else
+        err_set(&err, ERR_INVALID, "kind: this version knows no job of kind %s",
+                job->kind);
+    if (result)
+        job_close(r, &work, &err);
+    else
+        log_info("done job=%" PRId64 " kind=%s forecaster=%s took_ms=%" PRId64, job->id,
+                 job->kind, job->forecaster, time_monotonic_ms() - start_ms);
+}
+
+/* ---- the thread
+ * ------------------------------------------------------------------------ */
+
+/* Checkpoints whose job has ended: their process died between the two. */
+static void checkpoints_sweep(struct runner *r)
+{
+    DIR *const folder = opendir(r->checkpoint_folder);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        const char *const dash = strrchr(entry->d_name, '-');
+        const int64_t id = dash ? strtoll(dash + 1, NULL, 10) : 0;
+        struct store_job job = {0};
+        struct err err = {0};
+        if (id <= 0)
+            continue;
+        const int got = store_job_get(r->config.store, id, &job, &err);
+        const bool alive = got == 0 && (strcmp(job.state, "queued") == 0 ||
+                                        strcmp(job.state, "running") == 0);
+        if (!alive && (got == 0 || err.code == ERR_NOT_FOUND))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+        store_job_fini(&job);
+    }
+    closedir(folder);
+}
+
+/* Takes one job and does it; false when none waits. */
+static bool take_one(struct runner *r)
+{
+    struct store_job job = {0};
+    struct err err = {0};
+    bool found = false;
+    if (store_job_claim(r->config.store, r->owner, LEASE_MS, &job, &found, &err)) {
+        log_error("cannot take a job: %s", err.msg);
+        return false;
+    }
+    if (found)
+        job_do(r, &job);
+    store_job_fini(&job);
+    return found;
+}
+
+static void wait_for_work(struct runner *r)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_MS / 1000;
+    pthread_mutex_lock(&r->lock);
+    while (!r->woken && !atomic_load(&r->stop))
+        if (pthread_cond_timedwait(&r->changed, &r->lock, &until))
+            break;
+    r->woken = false;
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Linux keeps policy and nice value per thread; threads started from here inherit both.
+ */
+static void lower_priority(void)
+{
+    const struct sched_param param = {0};
+    if (pthread_setschedparam(pthread_self(), SCHED_BATCH, &param))
+        log_warn("training keeps the usual scheduling policy");
+    if (setpriority(PRIO_PROCESS, (id_t)gettid(), NICE))
+        log_warn("training keeps the usual priority");
+}
+
+static void *runner_main(void *ctx)
+{
+    struct runner *const r = ctx;
+    pthread_setname_np(pthread_self(), "frwkvd-jobs");
+    lower_priority();
+    checkpoints_sweep(r);
+    while (!atomic_load(&r->stop)) {
+        beat(r);
+        if (!take_one(r))
+            wait_for_work(r);
+    }
+    return NULL;
+}
+
+struct runner *runner_start(const struct runner_config *config, struct err *err)
+{
+    struct runner *const r = mem_new(1, sizeof *r);
+    r->config = *config;
+    r->checkpoint_folder = mem_text(config->checkpoint_folder);
+    if (gethostname(r->owner, sizeof r->owner - 1))
+        snprintf(r->owner, sizeof r->owner, "localhost");
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    beat(r);
+    const int failed = pthread_create(&r->thread, NULL, runner_main, r);
+    if (!failed)
+        return r;
+    err_set(err, ERR_IO, "cannot start a thread: %s", strerrordesc_np(failed));
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    free(r->checkpoint_folder);
+    free(r);
+    return NULL;
+}
+
+void runner_wake(struct runner *runner)
+{
+    pthread_mutex_lock(&runner->lock);
+    runner->woken = true;
+    pthread_cond_signal(&runner->changed);
+    pthread_mutex_unlock(&runner->lock);
+}
+
+void runner_stop(struct runner *runner)
+{
+    if (!runner)
+        return;
+    atomic_store(&runner->stop, true);
+    runner_wake(runner);
+    pthread_join(runner->thread, NULL);
+    pthread_cond_destroy(&runner->changed);
+    pthread_mutex_destroy(&runner->lock);
+    free(runner->checkpoint_folder);
+    free(runner);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "daemon/command.h"
+#include "daemon/config.h"
+#include "daemon/cores.h"
+#include "daemon/instance.h"
+#include "daemon/runner.h"
+
+static const char help[] = "Usage: frwkvd serve [-c FILE]\n"
+                           "Takes samples, trains and answers until SIGTERM or SIGINT.  "
+                           "Stays in the foreground.\n"
+                           "SIGHUP checks the configuration; changes take a restart.\n\n"
+                           "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
+                           " where there is one)\n";
+
+/* Blocks what the main loop reads; threads started later inherit that. */
+static int signals_take(struct err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL))
+        return err_set(err, ERR_IO, "cannot block signals");
+    const int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? err_errno(err, "cannot read signals") : fd;
+}
+
+/* A socket from systemd, or -1 for none. */
+static int socket_take(int *listen_fd, struct err *err)
+{
+    const int count = sd_listen_fds(1);
+    if (count > 1)
+        return err_set(err, ERR_INVALID, "one socket expected from systemd, got %d",
+                       count);
+    *listen_fd = count == 1 ? SD_LISTEN_FDS_START : -1;
+    return 0;
+}
+
+/* ---- the main loop
+ * --------------------------------------------------------------------- */
+
+struct watch {
+    const struct instance *instance;
+    const struct config *config;
+    int signal_fd;
+    uint64_t watchdog_ms; /* 0: nobody watches */
+};
+
+static struct watch watch_new(const struct instance *instance,
+                              const struct config *config, int signal_fd)
+{
+    uint64_t usec = 0;
+    const bool watched = sd_watchdog_enabled(0, &usec) > 0;
+    return (struct watch){instance, config, signal_fd, watched ? usec / 1000 : 0};
+}
+
+/* The job runner does the long work: only while it shows signs of life is all well. */
+static void watchdog_feed(const struct watch *w)
+{
+    const int64_t silent_ms = time_monotonic_ms() - runner_beat_ms(w->instance->runner);
+    if (w->watchdog_ms && silent_ms < (int64_t)w->watchdog_ms)
+        sd_notify(0, "WATCHDOG=1");
+}
+
+static void reload(const struct watch *w)
+{
+    struct config checked;
+    struct err err = {0};
+    const char *const path = w->config->path[0] ? w->config->path : NULL;
+    sd_notify(0, "RELOADING=1");
+    if (config_load(path, &checked, &err))
+        log_error("configuration not accepted, going on as before: %s", err.msg);
+    else
+        log_info("configuration is valid; changes take a restart");
+    sd_notify(0, "READY=1");
+}
+
+/* Until SIGTERM or SIGINT. */
+static void watch_run(const struct watch *w)
+{
+    const int timeout_ms = w->watchdog_ms ? (int)(w->watchdog_ms / 3) : -1;
+    struct pollfd poll_fd = {.fd = w->signal_fd, .events = POLLIN};
+    for (;;) {
+        poll(&poll_fd, 1, timeout_ms);
+        watchdog_feed(w);
+        struct signalfd_siginfo info;
+        if (read(w->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+            continue;
+        if (info.ssi_signo != SIGHUP) {
+            log_info("stopping signal=%s", info.ssi_signo == SIGTERM ? "TERM" : "INT");
+            return;
+        }
+        reload(w);
+    }
+}
+
+/* ---- the command
+ * ----------------------------------------------------------------------- */
+
+static int serve(const struct config *config, struct err *err)
+{
+    struct instance_options options = {.listen_fd = -1, .jobs = true, .create = true};
+    const int signal_fd = signals_take(err);
+    if (signal_fd < 0)
+        return -1;
+    struct instance instance;
+    int result = socket_take(&options.listen_fd, err);
+    if (result == 0)
+        result = instance_start(&instance, config, &options, err);
+    if (result == 0) {
+        log_info("frwkvd %s config=%s database=%s address=%s port=%d threads=%" PRId64
+                 " workers=%" PRId64 " cores=%zu",
+                 FRWKVD_VERSION, config->path[0] ? config->path : "(defaults)",
+                 config->folder, options.listen_fd < 0 ? config->listen : "(systemd)",
+                 api_port(instance.api), config->http_threads, config->workers,
+                 cores_usable());
+        sd_notifyf(0, "READY=1\nSTATUS=Serving on port %d", api_port(instance.api));
+        const struct watch watch = watch_new(&instance, config, signal_fd);
+        watch_run(&watch);
+        sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
+        instance_stop(&instance);
+        log_info("stopped");
+    }
+    close(signal_fd);
+    return result;
+}
+
+int serve_command(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    const char *path = NULL;
+    for (int c; (c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1;) {
+        if (c == 'h') {
+            fputs(help, stdout);
+            return EXIT_DONE;
+        }
+        if (c != 'c')
+            return command_misused("serve", "cannot read the command line");
+        path = optarg;
+    }
+    if (optind < argc)
+        return command_misused("serve", "no argument expected, got %s", argv[optind]);
+    struct config config;
+    struct err err = {0};
+    if (config_load(path, &config, &err))
+        return command_failed("serve", &err);
+    log_init((enum log_level)config.log_level);
+    model_start();
+    if (serve(&config, &err)) {
+        log_error("cannot start: %s", err.msg);
+        sd_notifyf(0, "STATUS=%s", err.msg);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "daemon/client.h"
+#include "daemon/command.h"
+#include "daemon/config.h"
+#include "daemon/terminal.h"
+#include "daemon/training.h"
+
+static const char help[] = "Usage: frwkvd train NAME [-c FILE]\n"
+                           "Trains a forecaster, watches the progress and prints how the "
+                           "candidates were judged.\n"
+                           "Ctrl-C stops watching; a daemon goes on training.\n\n"
+                           "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
+                           " where there is one)\n"
+                           "  --json              print the job when it has ended\n";
+
+enum { LOOK_EVERY_US = 200 * 1000 };
+
+static const char *text_of(const json_t *json, const char *key)
+{
+    const char *const text = json_string_value(json_object_get(json, key));
+    return text ? text : "";
+}
+
+static double number_of(const json_t *json, const char *key)
+{
+    const json_t *const value = json_object_get(json, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void print_judgement(const json_t *result)
+{
+    printf("How the candidates did on the newest fifth of the history, which none had "
+           "seen:\n\n");
+    struct table *const t =
+        table_new("candidate", ">MSE", ">MAE", ">MASE", ">in 80 % band", NULL);
+    size_t i;
+    const json_t *row;
+    json_array_foreach(json_object_get(result, "results"), i, row)
+    {
+        if (strcmp(text_of(row, "bucket"), "all") != 0)
+            continue;
+        table_add(t, "%s", text_of(row, "candidate"));
+        table_add(t, "%.4f", number_of(row, "mse"));
+        table_add(t, "%.4f", number_of(row, "mae"));
+        table_add(t, "%.3f", number_of(row, "mase"));
+        table_add(t, "%.1f %%", 100 * number_of(row, "coverage80"));
+    }
+    table_print(t, stdout);
+    table_free(t);
+    if (text_of(result, "note")[0])
+        printf("\n%s\n", text_of(result, "note"));
+}
+
+/* Polls until the job has ended; the job, owned by the caller. */
+static json_t *job_watch(struct client *client, const char *path, struct err *err)
+{
+    struct progress progress = progress_start();
+    json_t *job;
+    while ((job = client_get(client, path, err))) {
+        const char *const state = text_of(job, "state");
+        if (strcmp(state, "queued") != 0 && strcmp(state, "running") != 0)
+            break;
+        const json_t *const told = json_object_get(job, "progress");
+        const struct model_progress p = training_progress_read(told);
+        char text[TRAINING_TEXT_SIZE];
+        progress_show(&progress, "  %s",
+                      json_is_object(told) ? training_progress_text(&p, text) : state);
+        json_decref(job);
+        usleep(LOOK_EVERY_US);
+    }
+    progress_end(&progress);
+    return job;
+}
+
+static int job_report(const json_t *job, bool json, struct err *err)
+{
+    if (json) {
+        json_dumpf(job, stdout, JSON_REAL_PRECISION(10));
+        putchar('\n');
+    }
+    if (strcmp(text_of(job, "state"), "done") != 0)
+        return err_set(err, ERR_CONFLICT, "the training ended as %s%s%s",
+                       text_of(job, "state"), text_of(job, "error")[0] ? ": " : "",
+                       text_of(job, "error"));
+    if (!json)
+        print_judgement(json_object_get(job, "result"));
+    return 0;
+}
+
+static int train(struct client *client, const char *name, bool json, struct err *err)
+{
+    char *const escaped = client_escape(client, name);
+    char *const path = mem_printf("/v1/forecasters/%s/train", escaped);
+    client_text_free(escaped);
+    json_t *const started = client_send(client, "POST", path, NULL, err);
+    free(path);
+    if (!started)
+        return -1;
+    char *const job_path = mem_printf(
+        "/v1/jobs/%lld", (long long)json_integer_value(json_object_get(started, "id")));
+    json_decref(started);
+    json_t *const job = job_watch(client, job_path, err);
+    free(job_path);
+    const int result = job ? job_report(job, json, err) : -1;
+    json_decref(job);
+    return result;
+}
+
+int train_command(int argc, char **argv)
+{
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"json", no_argument, NULL, 'J'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    const char *path = NULL;
+    bool json = false;
+    for (int c; (c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1;) {
+        if (c == 'h')
+            return fputs(help, stdout), EXIT_DONE;
+        if (c == '?')
+            return command_misused("train", "cannot read the command line");
+        if (c == 'c')
+            path = optarg;
+        else
+            json = true;
+    }
+    if (optind + 1 != argc)
+        return command_misused("train", "one forecaster's name expected");
+    struct config config;
+    struct err err = {0};
+    if (config_load(path, &config, &err))
+        return command_failed("train", &err);
+    model_start();
+    const struct client_options options = {.command = "train", .jobs = true};
+    struct client *const client = client_open(&config, &options, &err);
+    const int failed = !client || train(client, argv[optind], json, &err);
+    client_close(client);
+    return failed ? command_failed("train", &err) : EXIT_DONE;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/training.h"
+
+#include <math.h>
+#include <stdio.h>
+
+json_t *json_number_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *training_progress_json(const struct model_progress *p)
+{
+    return json_pack(
+        "{s:s, s:i, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "phase", p->phase, "epoch",
+        p->epoch, "epochs", p->epochs, "step", (json_int_t)p->step, "steps",
+        (json_int_t)p->steps, "loss_train", json_number_or_null(p->loss_train),
+        "loss_valid", json_number_or_null(p->loss_valid), "steps_per_s",
+        json_number_or_null(p->steps_per_s), "eta_s", json_number_or_null(p->eta_s));
+}
+
+static double number_of(const json_t *json, const char *key, double otherwise)
+{
+    const json_t *const value = json_object_get(json, key);
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+struct model_progress training_progress_read(const json_t *json)
+{
+    const char *const phase = json_string_value(json_object_get(json, "phase"));
+    return (struct model_progress){
+        .phase = phase ? phase : "",
+        .epoch = (int)number_of(json, "epoch", 0),
+        .epochs = (int)number_of(json, "epochs", 0),
+        .step = (uint64_t)number_of(json, "step", 0),
+        .steps = (uint64_t)number_of(json, "steps", 0),
+        .loss_train = number_of(json, "loss_train", NAN),
+        .loss_valid = number_of(json, "loss_valid", NAN),
+        .steps_per_s = number_of(json, "steps_per_s", 0),
+        .eta_s = number_of(json, "eta_s", NAN),
+    };
+}
+
+/* Appends at text + used; what does not fit is cut. */
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t *used,
+                                                         const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int len = vsnprintf(text + *used, TRAINING_TEXT_SIZE - *used, format, args);
+    va_end(args);
+    if (len > 0)
+        *used += (size_t)len;
+    if (*used >= TRAINING_TEXT_SIZE)
+        *used = TRAINING_TEXT_SIZE - 1;
+}
+
+const char *training_progress_text(const struct model_progress *p,
+                                   char text[static TRAINING_TEXT_SIZE])
+{
+    size_t used = 0;
+    append(text, &used, "%-5s", p->phase);
+    if (p->epochs > 0)
+        append(text, &used, "  epoch %d/%d", p->epoch, p->epochs);
+    if (isfinite(p->loss_train))
+        append(text, &used, "  loss %.4f", p->loss_train);
+    if (isfinite(p->loss_valid))
+        append(text, &used, "  valid %.4f", p->loss_valid);
+    if (p->steps_per_s > 0)
+        append(text, &used, p->steps_per_s < 10 ? "  %.1f steps/s" : "  %.0f steps/s",
+               p->steps_per_s);
+    if (isfinite(p->eta_s) && p->eta_s >= 0.5)
+        append(text, &used, "  %.0f s left", p->eta_s);
+    return text;
+}
+
+const char *training_bucket(int bucket)
+{
+    static const char *const names[MODEL_BUCKETS] = {"0-1/8", "1/8-1/4", "1/4-1/2",
+                                                     "1/2-1"};
+    return bucket < 0 || bucket >= MODEL_BUCKETS ? "all" : names[bucket];
+}
+
+json_t *training_figures_json(const struct model_report *report, size_t horizon)
+{
+    json_t *const list = json_array();
+    for (size_t i = 0; i < report->figure_count; i++) {
+        const struct model_figure *const f = &report->figures[i];
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "candidate",
+                      f->candidate, "horizon", (json_int_t)horizon, "bucket",
+                      training_bucket(f->bucket), "mse", json_number_or_null(f->mse),
+                      "mae", json_number_or_null(f->mae), "mase",
+                      json_number_or_null(f->mase), "wql", json_number_or_null(f->wql),
+                      "coverage80", json_number_or_null(f->coverage80), "seconds",
+                      json_number_or_null(f->seconds), "params", (json_int_t)f->params));
+    }
+    return list;
+}
+
+json_t *training_epochs_json(const struct model_report *report)
+{
+    json_t *const list = json_array();
+    for (size_t i = 0; i < report->epoch_count; i++) {
+        const struct model_epoch *const e = &report->epochs[i];
+        json_array_append_new(
+            list, json_pack("{s:i, s:o, s:o, s:o, s:o, s:b}", "epoch", e->epoch,
+                            "loss_train", json_number_or_null(e->loss_train),
+                            "loss_valid", json_number_or_null(e->loss_valid), "rate",
+                            json_number_or_null(e->rate), "seconds",
+                            json_number_or_null(e->seconds), "best", e->best));
+    }
+    return list;
+}
+
+json_t *training_champions_json(const struct model_report *report,
+                                const char *(*name)(const void *ctx, size_t index),
+                                const void *ctx)
+{
+    json_t *const list = json_array();
+    for (size_t i = 0; i < report->series_count * MODEL_BUCKETS; i++) {
+        const struct model_champion *const c = &report->champions[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "series",
+                                              name(ctx, i / MODEL_BUCKETS), "bucket",
+                                              training_bucket((int)(i % MODEL_BUCKETS)),
+                                              "candidate", c->candidate, "skill",
+                                              json_number_or_null(c->skill)));
+    }
+    return list;
+}

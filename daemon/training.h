@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * training.h -- what a training says of itself: to people, and as JSON.
+ *
+ * The same figures stand in the job row, in the log, on the terminal and in the output
+ * of `backtest --json`; numbers that JSON cannot say are null.
+ */
+#ifndef TRAINING_H
+#define TRAINING_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "model/model.h"
+
+/* A number, or null for NaN and infinities. */
+json_t *json_number_or_null(double value);
+
+/* {"phase","epoch","epochs","step","steps","loss_train","loss_valid","steps_per_s",
+ * "eta_s"} and back; a missing member is 0, or NaN for a loss. */
+json_t *training_progress_json(const struct model_progress *progress);
+/* phase is borrowed from json. */
+struct model_progress training_progress_read(const json_t *json);
+
+/* "fit  epoch 3/20  loss 0.412  valid 0.398  210 steps/s  12 s left" */
+enum { TRAINING_TEXT_SIZE = 160 };
+const char *training_progress_text(const struct model_progress *progress,
+                                   char text[static TRAINING_TEXT_SIZE]);
+
+/* "all", or the part of the horizon, "0-1/8", that a bucket covers. */
+const char *training_bucket(int bucket);
+
+/* The parts of a report, in the words of the documentation. */
+json_t *training_figures_json(const struct model_report *report, size_t horizon);
+json_t *training_epochs_json(const struct model_report *report);
+/* name(ctx, i) names series i. */
+json_t *training_champions_json(const struct model_report *report,
+                                const char *(*name)(const void *ctx, size_t index),
+                                const void *ctx);
+
+#endif
