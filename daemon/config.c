@@ -358,7 +358,8 @@ int config_read(FILE *file, const char *name, struct config *config, struct err 
     value_apply(&r);
     if (ferror(file))
         return err_errno(err, "%s", name);
-    if (r.err_line)
+    /* inih goes on behind a line it cannot read: the first of both counts. */
+    if (r.err_line && (bad_line <= 0 || bad_line >= r.err_line))
         return err_set(err, reason.code, "%s: line %d: %s", name, r.err_line, reason.msg);
     if (bad_line > 0)
         return err_set(err, ERR_INVALID,

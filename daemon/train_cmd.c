@@ -31,7 +31,7 @@ static const char *text_of(const json_t *json, const char *key)
 static double number_of(const json_t *json, const char *key)
 {
     const json_t *const value = json_object_get(json, key);
-    return json_is_number(value) ? json_number_value(value) : NAN;
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
 
 static void print_judgement(const json_t *result)
