@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/grid.h"
+
+#include "tests/check.h"
+
+static struct grid grid_of(int64_t start_ms, int64_t step_ms, size_t rows, size_t cols)
+{
+    struct err err = {0};
+    struct grid grid;
+    assert_ok(grid_init(&grid, start_ms, step_ms, rows, cols, &err), &err);
+    return grid;
+}
+
+static void begins_missing(void **state)
+{
+    (void)state;
+    struct grid grid = grid_of(-100, 10, 3, 2);
+    for (size_t i = 0; i < 6; i++)
+        assert_true(isnan(grid.values[i]));
+    assert_int_equal(grid_time_ms(&grid, 2), -80);
+    grid_name(&grid, 1, "cpu");
+    grid_name(&grid, 1, "mem");
+    assert_string_equal(grid.names[1], "mem");
+    grid_fini(&grid);
+    grid_fini(&grid);
+}
+
+static void refuses_sizes(void **state)
+{
+    (void)state;
+    struct err err;
+    struct grid grid;
+    assert_err(grid_init(&grid, 0, 10, GRID_CELLS_MAX, 2, &err), &err, ERR_INVALID,
+               "cells");
+    assert_err(grid_init(&grid, 0, 10, SIZE_MAX / 2, 4, &err), &err, ERR_INVALID,
+               "cells");
+    assert_err(grid_init(&grid, 0, 10, 0, SIZE_MAX, &err), &err, ERR_INVALID, "cells");
+    assert_err(grid_init(&grid, 0, 0, 1, 1, &err), &err, ERR_INVALID, "step");
+    assert_err(grid_init(&grid, 0, -1, 1, 1, &err), &err, ERR_INVALID, "step");
+    assert_err(grid_init(&grid, 0, INT64_MAX, 2, 1, &err), &err, ERR_INVALID, "time");
+    assert_err(grid_init(&grid, INT64_MAX, 1, 2, 1, &err), &err, ERR_INVALID, "time");
+}
+
+static void aggregates(void **state)
+{
+    (void)state;
+    /* rows: [0,10) two samples, [10,20) none, [20,30) one and a missing one,
+     * [30,40) a missing one only */
+    static const struct sample samples[] = {
+        {-1, 1000}, {0, 3}, {9, 1}, {20, -5}, {21, NAN}, {35, NAN}, {40, 1000},
+    };
+    static const struct {
+        enum aggregate how;
+        double want[4];
+    } cases[] = {
+        {AGGREGATE_MEAN, {2, NAN, -5, NAN}}, {AGGREGATE_LAST, {1, NAN, -5, NAN}},
+        {AGGREGATE_MIN, {1, NAN, -5, NAN}},  {AGGREGATE_MAX, {3, NAN, -5, NAN}},
+        {AGGREGATE_SUM, {4, NAN, -5, NAN}},
+    };
+    struct grid grid = grid_of(0, 10, 4, 3);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        grid_fill(&grid, 1, samples, sizeof samples / sizeof *samples, cases[i].how);
+        for (size_t row = 0; row < 4; row++) {
+            assert_close(grid.values[row * 3 + 1], cases[i].want[row], 0);
+            assert_true(isnan(grid.values[row * 3]));
+            assert_true(isnan(grid.values[row * 3 + 2]));
+        }
+    }
+    grid_fill(&grid, 1, NULL, 0, AGGREGATE_MEAN); /* fills with nothing */
+    assert_true(isnan(grid.values[1]));
+    grid_fini(&grid);
+}
+
+static void rates(void **state)
+{
+    (void)state;
+    static const struct sample samples[] = {
+        {-5000, 100},              /* before the grid: still the first rise's base */
+        {5000, 120},               /* row 0: 20 in 10 s */
+        {15000, 130}, {18000, 10}, /* row 1: 10 in 10 s, reset to 10 in 3 s */
+        {45000, 64},               /* row 4: 54 in 27 s, over the gap */
+        {46000, NAN}, {49000, 64}, /* 0 in 4 s */
+        {50000, 99},               /* past the grid */
+    };
+    static const double want[] = {2, 20.0 / 13, NAN, NAN, 54.0 / 31};
+    struct grid grid = grid_of(0, 10000, 5, 1);
+    grid_fill(&grid, 0, samples, sizeof samples / sizeof *samples, AGGREGATE_RATE);
+    for (size_t row = 0; row < 5; row++)
+        assert_close(grid.values[row], want[row], 1e-15);
+    /* the first sample of all has nothing to rise from */
+    grid_fill(&grid, 0, samples + 1, 1, AGGREGATE_RATE);
+    assert_true(isnan(grid.values[0]));
+    grid_fini(&grid);
+}
+
+static void slices(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct grid grid = grid_of(1000, 10, 4, 2), part;
+    for (size_t i = 0; i < 8; i++)
+        grid.values[i] = (double)i;
+    grid_name(&grid, 0, "a");
+    grid_name(&grid, 1, "b");
+    assert_ok(grid_slice(&grid, 1, 3, &part, &err), &err);
+    grid_fini(&grid);
+    assert_int_equal(part.start_ms, 1010);
+    assert_int_equal(part.rows, 2);
+    assert_string_equal(part.names[1], "b");
+    for (size_t i = 0; i < 4; i++)
+        assert_close(part.values[i], (double)i + 2, 0);
+    struct grid none;
+    assert_ok(grid_slice(&part, 2, 2, &none, &err), &err);
+    assert_int_equal(none.rows, 0);
+    grid_fini(&none);
+    grid_fini(&part);
+}
+
+static void floors(void **state)
+{
+    (void)state;
+    assert_int_equal(grid_floor_ms(0, 10), 0);
+    assert_int_equal(grid_floor_ms(19, 10), 10);
+    assert_int_equal(grid_floor_ms(-1, 10), -10);
+    assert_int_equal(grid_floor_ms(-10, 10), -10);
+    assert_int_equal(grid_floor_ms(-11, 10), -20);
+}
+
+static void usual_steps(void **state)
+{
+    (void)state;
+    static const struct sample samples[] = {{0, 0},  {10, 0}, {20, 0}, {20, 0},
+                                            {40, 0}, {50, 0}, {70, 0}, {90, 0}};
+    assert_int_equal(grid_step_of(samples, 8), 10); /* 10 and 20 three times each */
+    assert_int_equal(grid_step_of(samples + 2, 6), 20);
+    assert_int_equal(grid_step_of(samples + 2, 2), 0); /* one instant twice */
+    assert_int_equal(grid_step_of(samples, 1), 0);
+    assert_int_equal(grid_step_of(NULL, 0), 0);
+}
+
+static void words(void **state)
+{
+    (void)state;
+    for (enum aggregate how = AGGREGATE_MEAN; how <= AGGREGATE_RATE; how++)
+        assert_int_equal(aggregate_parse(aggregate_word(how)), how);
+    assert_int_equal(aggregate_parse("median"), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(begins_missing), cmocka_unit_test(refuses_sizes),
+        cmocka_unit_test(aggregates),     cmocka_unit_test(rates),
+        cmocka_unit_test(slices),         cmocka_unit_test(floors),
+        cmocka_unit_test(usual_steps),    cmocka_unit_test(words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
