@@ -23,7 +23,19 @@ typedef void threads_job(void *ctx, size_t block);
 struct threads *threads_start(size_t count);
 void threads_stop(struct threads *pool);
 
-/* Runs job(ctx, 0..blocks-1), returns when all are done. */
+/* Runs job(ctx, 0..blocks-1) in any order, returns when all are done. */
 void threads_run(struct threads *pool, size_t blocks, threads_job *job, void *ctx);
+
+/* Blocks of `size` that cover `count` things, and the end of one of them. */
+static inline size_t threads_blocks(size_t count, size_t size)
+{
+    return (count + size - 1) / size;
+}
+
+static inline size_t threads_block_end(size_t block, size_t count, size_t size)
+{
+    const size_t end = (block + 1) * size;
+    return end < count ? end : count;
+}
 
 #endif
