@@ -160,14 +160,16 @@ static bool name_is_safe(const char *name)
 /* "+02:00" */
 static bool parse_fixed(const char *name, int32_t *offset_s)
 {
-    int hours, minutes, used = 0;
-    if ((name[0] != '+' && name[0] != '-') || strlen(name) != 6 ||
-        strspn(name + 1, "0123456789:") != 5 ||
-        sscanf(name + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 ||
-        hours > 23 || minutes > 59)
+    static const char form[] = "+00:00";
+    if (strlen(name) != strlen(form) || (name[0] != '+' && name[0] != '-'))
         return false;
+    for (size_t i = 1; form[i]; i++)
+        if (form[i] == '0' ? name[i] < '0' || name[i] > '9' : name[i] != form[i])
+            return false;
+    const int hours = (name[1] - '0') * 10 + (name[2] - '0');
+    const int minutes = (name[4] - '0') * 10 + (name[5] - '0');
     *offset_s = (hours * 60 + minutes) * (name[0] == '-' ? -60 : 60);
-    return true;
+    return hours <= 23 && minutes <= 59;
 }
 
 static int load_file(const char *name, struct zone *zone, struct err *err)
@@ -209,7 +211,7 @@ struct zone *zone_load(const char *name, struct err *err)
     struct zone *zone = mem_new(1, sizeof *zone);
     zone->name = mem_text(name);
     if (strcmp(name, "UTC") == 0 || parse_fixed(name, &zone->first_offset_s))
-        return zone;
+        return zone; /* one offset for ever */
     char quoted[TEXT_QUOTE_SIZE];
     if (!name_is_safe(name))
         err_set(err, ERR_INVALID,
