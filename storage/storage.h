@@ -35,7 +35,7 @@ struct store_options {
     size_t head_samples_max;  /* samples held in memory; past it appends are ERR_BUSY */
     size_t queue_samples_max; /* samples waiting for a commit; past it ERR_BUSY */
     size_t series_max;
-    int64_t late_after_ms;    /* a sample older than this at arrival leaves a revision */
+    int64_t late_after_ms; /* a sample older than this at arrival leaves a revision */
 };
 
 struct store_options store_options_default(void);
@@ -78,7 +78,8 @@ void store_batch_history(struct store_batch *batch);
  * -1 without a call of done: ERR_BUSY (queue or head full, closing), ERR_TOO_LARGE
  * (series_max: nothing of the batch is stored).
  */
-typedef void store_done(void *ctx, const struct store_counts *counts, const struct err *err);
+typedef void store_done(void *ctx, const struct store_counts *counts,
+                        const struct err *err);
 int store_append(struct store *store, struct store_batch *batch, store_done *done,
                  void *ctx, struct err *err);
 /* The same, and waits. */
@@ -206,13 +207,13 @@ int store_issue_newest(struct store *store, const char *forecaster, int64_t at_m
 
 struct store_job {
     int64_t id;
-    char kind[16];       /* "train" */
+    char kind[16]; /* "train" */
     char forecaster[128];
-    char state[16];      /* queued, running, done, failed, cancelled */
+    char state[16]; /* queued, running, done, failed, cancelled */
     char owner[64];
     int64_t lease_until_ms, created_ms, started_ms, finished_ms; /* 0: not yet */
     int attempts;
-    bool cancel;         /* somebody asked to stop */
+    bool cancel;             /* somebody asked to stop */
     char *progress, *result; /* JSON text or NULL */
     char *error;             /* text or NULL */
 };
@@ -231,7 +232,8 @@ int store_job_progress(struct store *store, int64_t id, const char *owner,
                        int64_t lease_ms, const char *progress, bool *cancel,
                        struct err *err);
 /* Gives a running job back to the queue (clean shutdown). */
-int store_job_release(struct store *store, int64_t id, const char *owner, struct err *err);
+int store_job_release(struct store *store, int64_t id, const char *owner,
+                      struct err *err);
 /* Ends it: state "done", "failed" or "cancelled". */
 int store_job_finish(struct store *store, int64_t id, const char *owner,
                      const char *state, const char *result, const char *error,
@@ -239,7 +241,8 @@ int store_job_finish(struct store *store, int64_t id, const char *owner,
 /* Asks to cancel: a waiting job ends at once, a running one at its next progress.
  * ERR_CONFLICT when it has ended already. */
 int store_job_cancel(struct store *store, int64_t id, struct err *err);
-int store_job_get(struct store *store, int64_t id, struct store_job *out, struct err *err);
+int store_job_get(struct store *store, int64_t id, struct store_job *out,
+                  struct err *err);
 /* Newest first, at most limit. */
 int store_jobs(struct store *store, size_t limit, struct store_job **out, size_t *count,
                struct err *err);

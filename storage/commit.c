@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/store.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "storage/sql.h"
+
+/* The write-ahead log is moved into the database from this size on. */
+enum { CHECKPOINT_BYTES = 16 << 20 };
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- before the transaction: everything into one list of samples --------------- */
+
+static void gather_batch(struct store *store, struct request *request, int64_t now_ms)
+{
+    struct store_batch *const batch = request->batch;
+    struct batch_samples *const all = &store->writer.commit.samples;
+    if (index_add(&store->index, batch, store->options.series_max, &request->err))
+        return;
+    const size_t first = all->count, n = batch->samples.count;
+    batch_samples_reserve(all, first + n);
+    for (size_t i = 0; i < n; i++)
+        all->id[first + i] = batch->id[batch->samples.id[i]];
+    if (n > 0) {
+        memcpy(all->time_ms + first, batch->samples.time_ms, n * sizeof *all->time_ms);
+        memcpy(all->value + first, batch->samples.value, n * sizeof *all->value);
+    }
+    all->count = first + n;
+    const struct head_source source = {
+        .late_before_ms = now_ms - store->options.late_after_ms,
+        .history = batch->history,
+        .counts = &request->counts,
+    };
+    head_stage(&store->head, all, first, all->count, &source);
+}
+
+/* Whether there is anything to write. */
+static bool gather(struct store *store, struct request *group, int64_t now_ms)
+{
+    bool verbs = false;
+    store->writer.commit.samples.count = 0;
+    for (struct request *r = group; r; r = r->next) {
+        if (r->batch)
+            gather_batch(store, r, now_ms);
+        verbs |= r->run != NULL;
+    }
+    head_settle(&store->head);
+    return verbs || store->writer.commit.samples.count > 0;
+}
+
+/* ---- the transaction ------------------------------------------------------------ */
+
+static int write_revisions(struct store *store, int64_t now_ms, struct err *err)
+{
+    const struct head *const head = &store->head;
+    if (head->revision_count == 0)
+        return 0;
+    sqlite3_stmt *const stmt =
+        sql_query(store->db, err,
+                  "INSERT INTO revisions(series, time_ms, arrived_ms, old_bits) "
+                  "VALUES(?, ?, ?, ?)",
+                  "");
+    int status = stmt ? 0 : -1;
+    for (size_t i = 0; status == 0 && i < head->revision_count; i++) {
+        const struct head_revision *const revision = &head->revision[i];
+        int64_t bits;
+        memcpy(&bits, &revision->old, sizeof bits);
+        sqlite3_bind_int64(stmt, 1, revision->id);
+        sqlite3_bind_int64(stmt, 2, revision->time_ms);
+        sqlite3_bind_int64(stmt, 3, now_ms);
+        if (revision->had_old)
+            sqlite3_bind_int64(stmt, 4, bits);
+        else
+            sqlite3_bind_null(stmt, 4);
+        status = sql_step(stmt, err);
+        sqlite3_reset(stmt);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static int write_samples(struct store *store, int64_t now_ms, struct err *err)
+{
+    struct commit *const commit = &store->writer.commit;
+    if (commit->samples.count == 0)
+        return 0;
+    batch_encode(&commit->samples, now_ms, &commit->blob);
+    if (index_write(&store->index, store->db, err) ||
+        sql_run(store->db, err, "INSERT INTO log(batch) VALUES(?)", "b",
+                (const void *)commit->blob.bytes, commit->blob.len) < 0)
+        return -1;
+    return write_revisions(store, now_ms, err);
+}
+
+/* One verb in its savepoint.  -1 only when the transaction itself is lost: some
+ * failures (a full disk, an I/O error) make SQLite roll all of it back. */
+static int run_verb(struct store *store, struct request *request, struct err *err)
+{
+    if (sql_exec(store->db, "SAVEPOINT verb", err))
+        return -1;
+    const int status = request->run(store, request->arg, &request->err);
+    if (sqlite3_get_autocommit(store->db))
+        return err_set(err, request->err.code, "%s", request->err.msg);
+    if (status && sql_exec(store->db, "ROLLBACK TO verb", err))
+        return -1;
+    return sql_exec(store->db, "RELEASE verb", err);
+}
+
+static int transaction(struct store *store, struct request *group, int64_t now_ms,
+                       struct err *err)
+{
+    int status = sql_exec(store->db, "BEGIN IMMEDIATE", err);
+    if (status == 0)
+        status = write_samples(store, now_ms, err);
+    for (struct request *r = group; status == 0 && r; r = r->next)
+        if (r->run)
+            status = run_verb(store, r, err);
+    if (status == 0)
+        status = sql_exec(store->db, "COMMIT", err);
+    if (status && !sqlite3_get_autocommit(store->db))
+        sql_exec(store->db, "ROLLBACK", NULL);
+    return status;
+}
+
+/* ---- after it ------------------------------------------------------------------- */
+
+static void succeed(struct store *store, const struct request *group, int64_t took_us)
+{
+    struct writer *const writer = &store->writer;
+    atomic_fetch_add(&writer->commits, 1);
+    atomic_fetch_add(&writer->commit_us, (uint64_t)took_us);
+    atomic_fetch_add(&writer->revisions, store->head.revision_count);
+    for (const struct request *r = group; r; r = r->next) {
+        atomic_fetch_add(&writer->stored, r->counts.stored);
+        atomic_fetch_add(&writer->replaced, r->counts.replaced);
+        atomic_fetch_add(&writer->duplicate, r->counts.duplicate);
+    }
+    index_commit(&store->index);
+    head_commit(&store->head);
+}
+
+static void fail(struct store *store, struct request *group, const struct err *err)
+{
+    atomic_fetch_add(&store->writer.failures, 1);
+    head_drop(&store->head);
+    index_drop(&store->index);
+    for (struct request *r = group; r; r = r->next) {
+        r->counts = (struct store_counts){0};
+        err_set(&r->err, err->code, "%s", err->msg);
+    }
+}
+
+int commit_group(struct store *store, struct request *group, struct err *err)
+{
+    const int64_t now_ms = clock_now_ms(&store->options.clock);
+    if (!gather(store, group, now_ms))
+        return 0;
+    const int64_t began_us = now_us();
+    const int status = transaction(store, group, now_ms, err);
+    if (status)
+        fail(store, group, err);
+    else
+        succeed(store, group, now_us() - began_us);
+    return status;
+}
+
+/* PASSIVE waits for nobody: what a reader still needs stays until the next time. */
+void commit_checkpoint(struct store *store)
+{
+    struct writer *const writer = &store->writer;
+    const size_t page_bytes = 8192;
+    atomic_store(&writer->wal_bytes, writer->wal_pages * page_bytes);
+    if (writer->wal_pages * page_bytes < CHECKPOINT_BYTES)
+        return;
+    int pages = 0, moved = 0;
+    if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,
+                                  &moved) == SQLITE_OK &&
+        moved == pages)
+        writer->wal_pages = 0;
+    atomic_fetch_add(&writer->checkpoints, 1);
+}

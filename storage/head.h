@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * head.h -- the samples in memory, per series, sorted by time, last write wins.
+ *
+ * The writer thread stages a group before its commit and publishes it after:
+ *
+ *     head_stage()   every batch of the group in order of arrival
+ *     head_settle()  what each sample did (counts), what history loses (revisions)
+ *     head_commit()  now others see it        or  head_drop(): it never happened
+ *
+ * A sample newer than all of its series goes behind the published end of the array,
+ * where no reader looks, at O(1).  All others wait in a list that head_settle() sorts
+ * and head_commit() merges into each series in one pass.  Readers hold a lock that the
+ * writer takes to publish and to move arrays.
+ */
+#ifndef STORAGE_HEAD_H
+#define STORAGE_HEAD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/grid.h"
+#include "storage/batch.h"
+#include "storage/storage.h"
+
+struct head_series {
+    struct sample *sample;
+    uint32_t count;   /* published */
+    uint32_t pending; /* behind them, staged */
+    uint32_t cap;
+};
+
+/* A staged sample that is not the newest of its series. */
+struct head_late {
+    uint32_t id;
+    bool late; /* leaves a revision even where it replaces nothing */
+    bool history;
+    size_t order;
+    int64_t time_ms;
+    double value;
+    struct store_counts *counts;
+};
+
+/* What a late or overwriting sample changed. */
+struct head_revision {
+    uint32_t id;
+    bool had_old;
+    int64_t time_ms;
+    double old;
+};
+
+struct head {
+    pthread_rwlock_t lock;
+    struct head_series *series; /* [id - 1] */
+    size_t series_count;
+    atomic_size_t samples; /* published */
+
+    /* The stage: the writer's alone. */
+    struct head_late *late; /* after head_settle(): one per change, sorted */
+    size_t late_count, late_cap, inserts;
+    uint32_t *touched; /* ids with something pending */
+    size_t touched_count, touched_cap;
+    struct head_revision *revision;
+    size_t revision_count, revision_cap;
+    size_t appended;
+};
+
+/* How the samples of one batch are judged. */
+struct head_source {
+    int64_t late_before_ms; /* older ones arrived late */
+    bool history;           /* no revisions at all */
+    struct store_counts *counts;
+};
+
+void head_init(struct head *head);
+void head_fini(struct head *head);
+
+/* Samples [from, to); the ids are those of the store.  counts stay borrowed until
+ * head_settle(). */
+void head_stage(struct head *head, const struct batch_samples *samples, size_t from,
+                size_t to, const struct head_source *source);
+void head_settle(struct head *head);
+void head_commit(struct head *head);
+void head_drop(struct head *head);
+
+/* A copy of a series' samples in [from_ms, to_ms), at most limit (0: all).  A series
+ * without samples gives none. */
+int head_read(struct head *head, uint32_t id, int64_t from_ms, int64_t to_ms,
+              size_t limit, struct sample **out, size_t *count, struct err *err);
+
+void head_series(struct head *head, uint32_t id, struct store_series *out);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "base/labels.h"
+#include "base/mem.h"
+
+/* What one value may cost; a pattern past it is refused, not waited for. */
+enum { MATCH_LIMIT = 100000, DEPTH_LIMIT = 1000, HEAP_LIMIT_KIB = 1024 };
+
+/* A selector ready to match. */
+struct selection {
+    struct selector selector;
+    pcre2_code *code[LABELS_COUNT_MAX]; /* NULL: not a regular expression */
+    pcre2_match_context *limits;
+    pcre2_match_data *data;
+    struct labels labels; /* of the series being looked at */
+};
+
+void store_names_fini(struct store_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->name[i]);
+    free(names->name);
+    *names = (struct store_names){0};
+}
+
+static void selection_free(struct selection *selection)
+{
+    if (!selection)
+        return;
+    for (size_t i = 0; i < selection->selector.count; i++)
+        pcre2_code_free(selection->code[i]);
+    pcre2_match_context_free(selection->limits);
+    pcre2_match_data_free(selection->data);
+    free(selection);
+}
+
+/* As Prometheus reads it: anchored at both ends, `.` takes a line end too. */
+static int compile(const struct matcher *matcher, pcre2_code **code, struct err *err)
+{
+    const uint32_t options = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL |
+                             PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
+    int number;
+    PCRE2_SIZE offset;
+    *code = pcre2_compile((PCRE2_SPTR)matcher->value, PCRE2_ZERO_TERMINATED, options,
+                          &number, &offset, NULL);
+    if (*code)
+        return 0;
+    unsigned char text[120];
+    pcre2_get_error_message(number, text, sizeof text);
+    return err_set(err, ERR_INVALID, "selector: %s=~\"%.100s\": %s at %zu", matcher->name,
+                   matcher->value, (const char *)text, offset);
+}
+
+static struct selection *selection_new(const char *text, struct err *err)
+{
+    struct selection *const selection = mem_new(1, sizeof *selection);
+    if (selector_parse(text, strlen(text), &selection->selector, err)) {
+        selection->selector.count = 0;
+        selection_free(selection);
+        return NULL;
+    }
+    selection->limits = pcre2_match_context_create(NULL);
+    selection->data = pcre2_match_data_create(1, NULL);
+    bool fine = selection->limits && selection->data;
+    if (fine) {
+        pcre2_set_match_limit(selection->limits, MATCH_LIMIT);
+        pcre2_set_depth_limit(selection->limits, DEPTH_LIMIT);
+        pcre2_set_heap_limit(selection->limits, HEAP_LIMIT_KIB);
+    } else {
+        err_set(err, ERR_NO_MEMORY, "selector: no memory");
+    }
+    for (size_t i = 0; fine && i < selection->selector.count; i++) {
+        const struct matcher *const matcher = &selection->selector.matcher[i];
+        if (matcher->kind == MATCH_REGEX || matcher->kind == MATCH_NOT_REGEX)
+            fine = compile(matcher, &selection->code[i], err) == 0;
+    }
+    if (fine)
+        return selection;
+    selection_free(selection);
+    return NULL;
+}
+
+/* 1: matches, 0: does not, -1: too costly.  An absent label equals "". */
+static int holds(struct selection *selection, size_t i, struct err *err)
+{
+    const struct matcher *const matcher = &selection->selector.matcher[i];
+    const char *const found = labels_get(&selection->labels, matcher->name);
+    const char *const value = found ? found : "";
+    if (matcher->kind == MATCH_EQUAL)
+        return strcmp(value, matcher->value) == 0;
+    if (matcher->kind == MATCH_NOT_EQUAL)
+        return strcmp(value, matcher->value) != 0;
+    const int result =
+        pcre2_match(selection->code[i], (PCRE2_SPTR)value, strlen(value), 0,
+                    PCRE2_NO_UTF_CHECK, selection->data, selection->limits);
+    if (result < 0 && result != PCRE2_ERROR_NOMATCH)
+        return err_set(err, ERR_INVALID,
+                       "selector: %s=~\"%.100s\" is too costly to match", matcher->name,
+                       matcher->value);
+    return (result >= 0) == (matcher->kind == MATCH_REGEX);
+}
+
+static int matches(struct selection *selection, const char *name, struct err *err)
+{
+    if (!selection)
+        return 1;
+    if (labels_parse(name, strlen(name), &selection->labels, err))
+        return -1;
+    for (size_t i = 0; i < selection->selector.count; i++) {
+        const int status = holds(selection, i, err);
+        if (status <= 0)
+            return status;
+    }
+    return 1;
+}
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* Under the index's lock: names are borrowed until they are copied. */
+static int collect(const struct index *index, struct selection *selection, size_t limit,
+                   struct store_names *out, struct err *err)
+{
+    char **const found = mem_new(index->committed, sizeof *found);
+    size_t count = 0;
+    int status = 1;
+    for (uint32_t i = 0; status >= 0 && i < index->committed; i++) {
+        const char *const name = nameset_text(&index->names, i);
+        status = matches(selection, name, err);
+        if (status > 0)
+            memcpy(&found[count++], &name, sizeof name);
+    }
+    if (status >= 0) {
+        qsort(found, count, sizeof *found, by_name);
+        out->count = limit > 0 && count > limit ? limit : count;
+        out->name = found;
+        for (size_t i = 0; i < out->count; i++)
+            found[i] = mem_text(found[i]);
+        return 0;
+    }
+    free(found);
+    return -1;
+}
+
+int store_select(struct store *store, const char *selector, size_t limit,
+                 struct store_names *out, struct err *err)
+{
+    *out = (struct store_names){0};
+    struct selection *const selection = selector ? selection_new(selector, err) : NULL;
+    if (selector && !selection)
+        return -1;
+    pthread_rwlock_rdlock(&store->index.lock);
+    const int status = collect(&store->index, selection, limit, out, err);
+    pthread_rwlock_unlock(&store->index.lock);
+    selection_free(selection);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sql.h -- SQLite statements in one call each.
+ *
+ * Arguments are bound by a string of types, one letter each, in the order of the
+ * statement's `?`:  i int64_t,  s const char * (NULL is null),  b const void * and
+ * size_t.  Text and blobs are not copied: they outlive the statement.  An integer
+ * literal must be cast, since variable arguments carry their own type.
+ */
+#ifndef STORAGE_SQL_H
+#define STORAGE_SQL_H
+
+#include <stdint.h>
+#include <sqlite3.h>
+
+#include "base/err.h"
+
+/* Records the connection's last failure, in words of what the caller can do.  -1. */
+int sql_fail(sqlite3 *db, struct err *err);
+
+/* Runs statements without arguments or results. */
+int sql_exec(sqlite3 *db, const char *sql, struct err *err);
+
+/* A bound statement, to be stepped and finalized by the caller.  NULL on failure. */
+sqlite3_stmt *sql_query(sqlite3 *db, struct err *err, const char *sql, const char *types,
+                        ...) __attribute__((warn_unused_result));
+
+/* 1: a row, 0: no more, -1: failure. */
+int sql_step(sqlite3_stmt *stmt, struct err *err);
+
+/* Runs one statement to its end.  Returns how many rows it changed, or -1. */
+int sql_run(sqlite3 *db, struct err *err, const char *sql, const char *types, ...);
+
+/* The integer in the first column of the first row.  ERR_NOT_FOUND without a message
+ * worth showing when there is no row: callers that expect that pass NULL or reword. */
+int sql_value(sqlite3 *db, struct err *err, int64_t *value, const char *sql,
+              const char *types, ...);
+
+/* A copy of a text column; NULL for null. */
+char *sql_text(sqlite3_stmt *stmt, int column) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * store.h -- the SQLite driver from inside.
+ *
+ * A state folder holds `lock` (who owns it) and `frwkvd.db` with its -wal and -shm.
+ * One thread, the writer, changes the database: everything that waits becomes one
+ * transaction.  Reads of rows use connections of their own (store_reader_*), reads of
+ * samples use the head in memory.
+ *
+ * Order of the sources: nameset, batch, batch_codec, index, head (memory); sql, schema,
+ * lock, store (opening); writer, commit (the way in); read, selector, and one file per
+ * kind of row.
+ */
+#ifndef STORAGE_STORE_H
+#define STORAGE_STORE_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "storage/head.h"
+#include "storage/index.h"
+#include "storage/storage.h"
+#include "storage/writer.h"
+
+enum { READERS_IDLE_MAX = 8 };
+
+/* Connections that only read; idle ones are kept. */
+struct readers {
+    pthread_mutex_t mutex;
+    sqlite3 *idle[READERS_IDLE_MAX];
+    size_t count;
+};
+
+struct store {
+    struct store_options options;
+    char *folder, *path;
+    int lock_fd;
+    sqlite3 *db; /* the writer's; store_open's until the writer starts */
+    struct index index;
+    struct head head;
+    struct writer writer;
+    struct readers readers;
+};
+
+/* ---- schema.c ---- */
+
+/* Sets what every connection needs. */
+int schema_connect(sqlite3 *db, struct err *err);
+/* Creates or migrates; refuses what is not ours or newer. */
+int schema_open(sqlite3 *db, enum store_durability durability, struct err *err);
+
+/* ---- lock.c ---- */
+
+/* Creates the folder if absent and takes its lock.  A file descriptor or -1. */
+int lock_folder(const char *folder, struct err *err);
+
+/* ---- readers.c ---- */
+
+sqlite3 *store_reader_take(struct store *store, struct err *err)
+    __attribute__((warn_unused_result));
+/* NULL is fine. */
+void store_reader_give(struct store *store, sqlite3 *db);
+void store_readers_fini(struct store *store);
+
+/* ---- jobs_table.c, for what finishes a job in its own transaction ---- */
+
+/* On the writer thread: a running job is done.  ERR_NOT_FOUND, ERR_CONFLICT. */
+int store_job_done_in(struct store *store, int64_t id, const char *result,
+                      struct err *err);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "storage/sql.h"
+
+/* Samples in one transaction: its blob is 16 bytes times this. */
+enum { GROUP_SAMPLES_MAX = 1 << 18 };
+enum { PROBE_AFTER_S = 1 };
+
+/* ---- the queue ---------------------------------------------------------------- */
+
+/* Under the mutex. */
+static void enqueue(struct writer *writer, struct request *request)
+{
+    request->next = NULL;
+    *writer->last = request;
+    writer->last = &request->next;
+    writer->charge += request->charge;
+    if (request->batch)
+        writer->samples += store_batch_size(request->batch);
+    pthread_cond_signal(&writer->wake);
+}
+
+/* A batch counts for its memory, names included, as samples: many tiny batches fill the
+ * queue too. */
+static size_t charge_of(const struct store_batch *batch)
+{
+    return batch->samples.count +
+           (sizeof *batch + sizeof(struct request) + nameset_bytes(&batch->names)) /
+               BATCH_SAMPLE_BYTES;
+}
+
+/* Under the mutex.  An empty queue takes any batch that the head has room for. */
+static int admit(const struct store *store, const struct request *request,
+                 struct err *err)
+{
+    const struct writer *const writer = &store->writer;
+    const struct store_options *const options = &store->options;
+    const size_t count = store_batch_size(request->batch);
+    if (writer->closing)
+        return err_set(err, ERR_BUSY, "storage: closing");
+    if (count > options->queue_samples_max)
+        return err_set(err, ERR_TOO_LARGE, "batch: at most %zu samples at once, got %zu",
+                       options->queue_samples_max, count);
+    if (writer->charge > 0 &&
+        writer->charge + request->charge > options->queue_samples_max)
+        return err_set(err, ERR_BUSY, "storage: %zu samples wait for the disk already",
+                       writer->samples);
+    const size_t head = atomic_load(&store->head.samples);
+    if (head + writer->samples + count > options->head_samples_max)
+        return err_set(err, ERR_BUSY, "storage: memory for samples is full (%zu of %zu)",
+                       head, options->head_samples_max);
+    return 0;
+}
+
+static int submit_batch(struct store *store, struct request *request, struct err *err)
+{
+    struct writer *const writer = &store->writer;
+    request->charge = charge_of(request->batch);
+    const uint32_t unknown = index_resolve(&store->index, request->batch);
+    if (unknown > store->options.series_max)
+        return err_set(err, ERR_TOO_LARGE, "series: at most %zu (series_max), got %u",
+                       store->options.series_max, unknown);
+    pthread_mutex_lock(&writer->mutex);
+    const int status = admit(store, request, err);
+    if (status == 0)
+        enqueue(writer, request);
+    pthread_mutex_unlock(&writer->mutex);
+    if (status)
+        atomic_fetch_add(&writer->busy, 1);
+    return status;
+}
+
+static void wait_for(struct writer *writer, const struct request *request)
+{
+    pthread_mutex_lock(&writer->mutex);
+    while (!request->finished)
+        pthread_cond_wait(&writer->answered, &writer->mutex);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+static int copy_err(const struct err *from, struct err *err)
+{
+    return from->code == ERR_NONE ? 0 : err_set(err, from->code, "%s", from->msg);
+}
+
+int store_append(struct store *store, struct store_batch *batch, store_done *done,
+                 void *ctx, struct err *err)
+{
+    assert(done);
+    struct request *const request = mem_new(1, sizeof *request);
+    *request = (struct request){.batch = batch, .done = done, .ctx = ctx};
+    if (submit_batch(store, request, err) == 0)
+        return 0;
+    store_batch_free(batch);
+    free(request);
+    return -1;
+}
+
+int store_append_wait(struct store *store, struct store_batch *batch,
+                      struct store_counts *counts, struct err *err)
+{
+    struct request request = {.batch = batch};
+    if (submit_batch(store, &request, err)) {
+        store_batch_free(batch);
+        return -1;
+    }
+    wait_for(&store->writer, &request);
+    *counts = request.counts;
+    return copy_err(&request.err, err);
+}
+
+int writer_call(struct store *store, writer_run *run, void *arg, struct err *err)
+{
+    struct writer *const writer = &store->writer;
+    struct request request = {.run = run, .arg = arg};
+    pthread_mutex_lock(&writer->mutex);
+    const bool closing = writer->closing;
+    if (!closing)
+        enqueue(writer, &request);
+    pthread_mutex_unlock(&writer->mutex);
+    if (closing)
+        return err_set(err, ERR_BUSY, "storage: closing");
+    wait_for(writer, &request);
+    return copy_err(&request.err, err);
+}
+
+/* ---- the thread --------------------------------------------------------------- */
+
+/* The smallest real commit: writes the version that is there already. */
+static int probe(struct store *store, void *arg, struct err *err)
+{
+    (void)arg;
+    int64_t version;
+    if (sql_value(store->db, err, &version, "PRAGMA user_version", ""))
+        return -1;
+    char *const sql = mem_printf("PRAGMA user_version = %d", (int)version);
+    const int status = sql_exec(store->db, sql, err);
+    free(sql);
+    return status;
+}
+
+/* Waits for requests; with trouble, at most a second.  Under the mutex. */
+static void wait_for_work(struct writer *writer)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PROBE_AFTER_S;
+    while (!writer->first && !writer->closing) {
+        if (writer->trouble.code == ERR_NONE)
+            pthread_cond_wait(&writer->wake, &writer->mutex);
+        else if (pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) ==
+                 ETIMEDOUT)
+            break;
+    }
+}
+
+/* The next group, detached from the queue.  NULL: closing and nothing left. */
+static struct request *take_group(struct writer *writer)
+{
+    struct request *group = NULL;
+    pthread_mutex_lock(&writer->mutex);
+    wait_for_work(writer);
+    size_t samples = 0;
+    struct request **end = &writer->first;
+    while (*end && samples < GROUP_SAMPLES_MAX) {
+        if ((*end)->batch)
+            samples += store_batch_size((*end)->batch);
+        end = &(*end)->next;
+    }
+    if (writer->first) {
+        group = writer->first;
+        writer->first = *end;
+        *end = NULL;
+        if (!writer->first)
+            writer->last = &writer->first;
+    } else if (!writer->closing) {
+        writer->probe = (struct request){.run = probe};
+        group = &writer->probe;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return group;
+}
+
+/* A verb that the disk refused is trouble too, though its neighbours went well. */
+static void note_verbs(const struct request *group, struct err *trouble)
+{
+    for (const struct request *r = group; r; r = r->next)
+        if (r->run && (r->err.code == ERR_IO || r->err.code == ERR_BUSY))
+            copy_err(&r->err, trouble);
+}
+
+/* Gives back what the group held of the queue's bounds. */
+static void settle_queue(struct writer *writer, const struct request *group,
+                         const struct err *trouble)
+{
+    pthread_mutex_lock(&writer->mutex);
+    for (const struct request *r = group; r; r = r->next) {
+        writer->charge -= r->charge;
+        if (r->batch)
+            writer->samples -= store_batch_size(r->batch);
+    }
+    writer->trouble = *trouble;
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+static void answer(struct writer *writer, struct request *group)
+{
+    struct request *waiting = NULL;
+    for (struct request *r = group, *next; r; r = next) {
+        next = r->next;
+        store_batch_free(r->batch);
+        if (r->done) {
+            r->done(r->ctx, &r->counts, r->err.code == ERR_NONE ? NULL : &r->err);
+            free(r);
+        } else {
+            r->next = waiting;
+            waiting = r;
+        }
+    }
+    if (!waiting)
+        return;
+    pthread_mutex_lock(&writer->mutex);
+    for (struct request *r = waiting, *next; r; r = next) {
+        next = r->next;
+        r->finished = true; /* from here on it belongs to who waits */
+    }
+    pthread_cond_broadcast(&writer->answered);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+static void *writer_main(void *arg)
+{
+    struct store *const store = arg;
+    struct writer *const writer = &store->writer;
+    struct request *group;
+    while ((group = take_group(writer))) {
+        struct err trouble = {0};
+        commit_group(store, group, &trouble);
+        note_verbs(group, &trouble);
+        settle_queue(writer, group, &trouble);
+        answer(writer, group);
+        commit_checkpoint(store);
+    }
+    return NULL;
+}
+
+static int count_wal_pages(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    ((struct writer *)ctx)->wal_pages = (size_t)pages;
+    return SQLITE_OK;
+}
+
+int writer_start(struct store *store, struct err *err)
+{
+    struct writer *const writer = &store->writer;
+    writer->last = &writer->first;
+    pthread_mutex_init(&writer->mutex, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->wake, &attr);
+    pthread_cond_init(&writer->answered, &attr);
+    pthread_condattr_destroy(&attr);
+    sqlite3_wal_hook(store->db, count_wal_pages, writer);
+    errno = pthread_create(&writer->thread, NULL, writer_main, store);
+    writer->started = errno == 0;
+    return writer->started ? 0
+                           : err_errno(err, "storage: cannot start the writer thread");
+}
+
+void writer_stop(struct store *store)
+{
+    struct writer *const writer = &store->writer;
+    if (!writer->started)
+        return;
+    pthread_mutex_lock(&writer->mutex);
+    writer->closing = true;
+    pthread_cond_signal(&writer->wake);
+    pthread_mutex_unlock(&writer->mutex);
+    pthread_join(writer->thread, NULL);
+    pthread_cond_destroy(&writer->wake);
+    pthread_cond_destroy(&writer->answered);
+    pthread_mutex_destroy(&writer->mutex);
+    batch_samples_fini(&writer->commit.samples);
+    batch_blob_fini(&writer->commit.blob);
+    writer->started = false;
+}
+
+int store_ready(struct store *store, struct err *err)
+{
+    struct writer *const writer = &store->writer;
+    pthread_mutex_lock(&writer->mutex);
+    const struct err trouble = writer->trouble;
+    const size_t head = atomic_load(&store->head.samples) + writer->samples;
+    pthread_mutex_unlock(&writer->mutex);
+    if (head >= store->options.head_samples_max)
+        return err_set(err, ERR_BUSY, "storage: memory for samples is full (%zu of %zu)",
+                       head, store->options.head_samples_max);
+    return copy_err(&trouble, err);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * folder.h -- a state folder of a test's own, and a clock that it sets.
+ */
+#ifndef TESTS_STORAGE_FOLDER_H
+#define TESTS_STORAGE_FOLDER_H
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "storage/storage.h"
+
+struct folder {
+    char path[64], uri[80];
+    int64_t now_ms; /* what the store takes for the present */
+    struct store_options options;
+};
+
+static inline int64_t folder_now_ms(void *ctx)
+{
+    return ((const struct folder *)ctx)->now_ms;
+}
+
+static inline void folder_init(struct folder *folder)
+{
+    *folder =
+        (struct folder){.path = "/tmp/frwkvd-storage-XXXXXX", .now_ms = 1700000000000};
+    if (!mkdtemp(folder->path))
+        abort();
+    snprintf(folder->uri, sizeof folder->uri, "sqlite:%s", folder->path);
+    folder->options = store_options_default();
+    folder->options.clock = (struct clock){folder_now_ms, folder};
+    folder->options.head_samples_max = 1000000;
+    folder->options.queue_samples_max = 100000;
+}
+
+/* Removes the folder and the files in it. */
+static inline void folder_fini(struct folder *folder)
+{
+    DIR *const dir = opendir(folder->path);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        char *const path = mem_printf("%s/%s", folder->path, entry->d_name);
+        unlink(path);
+        free(path);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(folder->path);
+}
+
+static inline char *folder_file(const struct folder *folder, const char *name)
+{
+    return mem_printf("%s/%s", folder->path, name);
+}
+
+static inline struct store *folder_open(struct folder *folder)
+{
+    struct err err = {0};
+    struct store *const store = store_open(folder->uri, &folder->options, &err);
+    if (!store) {
+        fprintf(stderr, "%s\n", err.msg);
+        abort();
+    }
+    return store;
+}
+
+#endif
