@@ -77,13 +77,6 @@ static int options_read(struct backtest *b, int argc, char **argv, struct err *e
     return csv_job_settle(&b->job, err);
 }
 
-static int on_progress(void *ctx, const struct model_progress *p)
-{
-    char text[TRAINING_TEXT_SIZE];
-    progress_show(ctx, "%s", training_progress_text(p, text));
-    return 0;
-}
-
 static const char *column_name(const void *ctx, size_t index)
 {
     const struct grid *const grid = ctx;
@@ -147,7 +140,7 @@ static int run(struct backtest *b, struct err *err)
     if (csv_grid_read(b->job.file, &b->job.csv, &grid, err))
         goto out;
     b->progress = progress_start();
-    const struct model_hooks hooks = {.progress = on_progress,
+    const struct model_hooks hooks = {.progress = training_progress_show,
                                       .ctx = &b->progress,
                                       .checkpoint_path = b->job.checkpoint,
                                       .checkpoint_s = 10,

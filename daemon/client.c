@@ -202,15 +202,17 @@ static int refuse_foreign(const struct config *config, const char *command, uid_
                    config->listen, config->folder, name, name, command);
 }
 
-static int ask_daemon(struct client *client, const struct config *config)
+static int ask_daemon(struct client *client, const struct config *config,
+                      const struct client_options *options)
 {
     client->base = base_url(config->listen);
     json_t *const answer = client_get(client, "/v1/jobs?limit=1", NULL);
     json_decref(answer);
     if (!answer)
         return -1;
-    fprintf(stderr, "The daemon at %s holds %s: asking it.\n", config->listen,
-            config->folder);
+    if (!options->quiet)
+        fprintf(stderr, "The daemon at %s holds %s: asking it.\n", config->listen,
+                config->folder);
     return 0;
 }
 
@@ -237,7 +239,7 @@ static int connect_to(struct client *client, const struct config *config,
 {
     uid_t owner;
     if (foreign(config, &owner))
-        return ask_daemon(client, config) == 0
+        return ask_daemon(client, config, options) == 0
                    ? 0
                    : refuse_foreign(config, options->command, owner, err);
     struct err why = {0};
@@ -245,7 +247,7 @@ static int connect_to(struct client *client, const struct config *config,
         return 0;
     if (why.code != ERR_CONFLICT)
         return err_set(err, why.code, "%s", why.msg);
-    if (ask_daemon(client, config) == 0)
+    if (ask_daemon(client, config, options) == 0)
         return 0;
     return err_set(err, ERR_BUSY, "%s, and no daemon answers at %s", why.msg,
                    config->listen);

@@ -24,6 +24,7 @@ struct client_options {
     const char *command; /* for what another user is told to type: "import" */
     bool jobs;           /* where no daemon runs, run jobs ourselves */
     bool create;         /* make the state folder if there is none */
+    bool quiet;          /* do not say whom it asks */
 };
 
 struct client *client_open(const struct config *config,

@@ -62,6 +62,9 @@ int64_t runner_beat_ms(const struct runner *runner)
 
 static void progress_log(struct work *work, const struct model_progress *p)
 {
+    if (p->note)
+        log_info("training job=%" PRId64 " forecaster=%s: %s", work->job->id,
+                 work->job->forecaster, p->note);
     if (p->epoch == work->epoch)
         return;
     work->epoch = p->epoch;

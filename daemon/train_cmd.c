@@ -116,18 +116,21 @@ static int train(struct client *client, const char *name, bool json, struct err 
 int train_command(int argc, char **argv)
 {
     static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"quiet", no_argument, NULL, 'q'},
                                           {"json", no_argument, NULL, 'J'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
     const char *path = NULL;
-    bool json = false;
-    for (int c; (c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1;) {
+    bool json = false, quiet = false;
+    for (int c; (c = getopt_long(argc, argv, "c:qh", longs, NULL)) != -1;) {
         if (c == 'h')
             return fputs(help, stdout), EXIT_DONE;
         if (c == '?')
             return command_misused("train", "cannot read the command line");
         if (c == 'c')
             path = optarg;
+        else if (c == 'q')
+            quiet = true;
         else
             json = true;
     }
@@ -138,7 +141,8 @@ int train_command(int argc, char **argv)
     if (config_load(path, &config, &err))
         return command_failed("train", &err);
     model_start();
-    const struct client_options options = {.command = "train", .jobs = true};
+    const struct client_options options = {
+        .command = "train", .jobs = true, .quiet = quiet};
     struct client *const client = client_open(&config, &options, &err);
     const int failed = !client || train(client, argv[optind], json, &err);
     client_close(client);

@@ -2,7 +2,10 @@
 #include "daemon/training.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
+
+#include "daemon/terminal.h"
 
 json_t *json_number_or_null(double value)
 {
@@ -72,6 +75,18 @@ const char *training_progress_text(const struct model_progress *p,
     if (isfinite(p->eta_s) && p->eta_s >= 0.5)
         append(text, &used, "  %.0f s left", p->eta_s);
     return text;
+}
+
+int training_progress_show(void *ctx, const struct model_progress *p)
+{
+    struct progress *const progress = ctx;
+    char text[TRAINING_TEXT_SIZE];
+    if (p->note) {
+        progress_end(progress);
+        fprintf(stderr, "%s\n", p->note);
+    }
+    progress_show(progress, "  %s", training_progress_text(p, text));
+    return 0;
 }
 
 const char *training_bucket(int bucket)

@@ -27,6 +27,10 @@ enum { TRAINING_TEXT_SIZE = 160 };
 const char *training_progress_text(const struct model_progress *progress,
                                    char text[static TRAINING_TEXT_SIZE]);
 
+/* A progress hook whose ctx is a struct progress: shows it, and notes on a line of their
+ * own. */
+int training_progress_show(void *ctx, const struct model_progress *progress);
+
 /* "all", or the part of the horizon, "0-1/8", that a bucket covers. */
 const char *training_bucket(int bucket);
 

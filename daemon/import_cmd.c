@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "daemon/client.h"
+#include "daemon/command.h"
+#include "daemon/config.h"
+#include "daemon/terminal.h"
+#include "model/model.h"
+
+static const char help[] =
+    "Usage: frwkvd import [OPTION]... FILE\n"
+    "Loads samples from a CSV file, all of them or none; - is standard input.  Works\n"
+    "while the daemon runs and while it does not.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
+    " where there is one)\n"
+    "  -q, --quiet         do not say whether a daemon was asked\n"
+    "  --format FORM       wide: one column a series (default); long: series,time,value\n"
+    "  --time-column NAME  the column with the times; default the first\n"
+    "  --zone ZONE         of times without an offset; default UTC\n"
+    "  --history yes|no    yes: each sample counts as known at its own time (default);\n"
+    "                      no: as having arrived now\n";
+
+struct import {
+    const char *config, *file;
+    const char *format, *time_column, *zone, *history;
+    bool quiet;
+};
+
+/* 0: go on; 1: help was printed; -1. */
+static int options_read(struct import *import, int argc, char **argv, struct err *err)
+{
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"format", required_argument, NULL, 'F'},
+                                          {"time-column", required_argument, NULL, 'T'},
+                                          {"zone", required_argument, NULL, 'Z'},
+                                          {"history", required_argument, NULL, 'H'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    for (int c; (c = getopt_long(argc, argv, "c:qh", longs, NULL)) != -1;) {
+        const char **const to = c == 'c'   ? &import->config
+                                : c == 'F' ? &import->format
+                                : c == 'T' ? &import->time_column
+                                : c == 'Z' ? &import->zone
+                                : c == 'H' ? &import->history
+                                           : NULL;
+        if (c == 'h')
+            return fputs(help, stdout), 1;
+        if (c == 'q')
+            import->quiet = true;
+        else if (!to)
+            return err_set(err, ERR_INVALID, "cannot read the command line");
+        else
+            *to = optarg;
+    }
+    if (strcmp(import->history, "yes") != 0 && strcmp(import->history, "no") != 0)
+        return err_set(err, ERR_INVALID, "--history: must be yes or no, got \"%s\"",
+                       import->history);
+    if (optind + 1 != argc)
+        return err_set(err, ERR_INVALID, "one file expected; - is standard input");
+    import->file = argv[optind];
+    return 0;
+}
+
+/* Appends &key=value for an option that was given. */
+static char *path_add(char *path, struct client *client, const char *key,
+                      const char *value)
+{
+    if (!value)
+        return path;
+    char *const escaped = client_escape(client, value);
+    char *const longer = mem_printf("%s&%s=%s", path, key, escaped);
+    client_text_free(escaped);
+    free(path);
+    return longer;
+}
+
+static char *path_of(const struct import *import, struct client *client)
+{
+    const bool history = strcmp(import->history, "yes") == 0;
+    char *path = mem_printf("/v1/import?history=%s", history ? "true" : "false");
+    path = path_add(path, client, "format", import->format);
+    path = path_add(path, client, "time_column", import->time_column);
+    return path_add(path, client, "zone", import->zone);
+}
+
+/* ---- progress
+ * -------------------------------------------------------------------------- */
+
+struct sending {
+    struct progress progress;
+    int64_t start_ms;
+    uint64_t total; /* bytes; 0: not known */
+};
+
+static void on_sent(void *ctx, uint64_t bytes)
+{
+    struct sending *const s = ctx;
+    const double seconds = (double)(time_monotonic_ms() - s->start_ms) / 1000;
+    const double mib = (double)bytes / (1 << 20);
+    const double rate = seconds > 0 ? mib / seconds : 0;
+    if (s->total == 0 || bytes > s->total)
+        progress_show(&s->progress, "  sent %.1f MiB  %.1f MiB/s", mib, rate);
+    else if (bytes == s->total)
+        progress_show(&s->progress, "  sent %.1f MiB, storing", mib);
+    else
+        progress_show(&s->progress, "  sent %.1f of %.1f MiB  %.1f MiB/s  %.0f s left",
+                      mib, (double)s->total / (1 << 20), rate,
+                      (double)(s->total - bytes) * seconds / (double)bytes);
+}
+
+/* ---- the command
+ * ----------------------------------------------------------------------- */
+
+static FILE *file_open(const char *path, uint64_t *size, struct err *err)
+{
+    struct stat info;
+    FILE *const file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    if (!file)
+        err_errno(err, "%s", path);
+    else if (fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode))
+        *size = (uint64_t)info.st_size;
+    return file;
+}
+
+static uint64_t count_of(const json_t *answer, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(answer, key));
+}
+
+static int upload(const struct import *import, struct client *client, struct err *err)
+{
+    struct sending sending = {.progress = progress_start(),
+                              .start_ms = time_monotonic_ms()};
+    FILE *const file = file_open(import->file, &sending.total, err);
+    if (!file)
+        return -1;
+    char *const path = path_of(import, client);
+    json_t *const answer =
+        client_upload(client, path, "text/csv", file, on_sent, &sending, err);
+    progress_end(&sending.progress);
+    free(path);
+    if (file != stdin)
+        fclose(file);
+    if (!answer) {
+        err_prefix(err, "%s", import->file);
+        return -1;
+    }
+    printf("received %" PRIu64 " samples of %" PRIu64 " series: %" PRIu64
+           " stored, %" PRIu64 " replaced, %" PRIu64 " duplicate\n",
+           count_of(answer, "received"), count_of(answer, "series"),
+           count_of(answer, "stored"), count_of(answer, "replaced"),
+           count_of(answer, "duplicate"));
+    json_decref(answer);
+    return 0;
+}
+
+int import_command(int argc, char **argv)
+{
+    struct import import = {.history = "yes"};
+    struct err err = {0};
+    const int read = options_read(&import, argc, argv, &err);
+    if (read != 0)
+        return read > 0 ? EXIT_DONE : command_misused("import", "%s", err.msg);
+    struct config config;
+    if (config_load(import.config, &config, &err))
+        return command_failed("import", &err);
+    model_start();
+    const struct client_options options = {
+        .command = "import", .create = true, .quiet = import.quiet};
+    struct client *const client = client_open(&config, &options, &err);
+    const int failed = !client || upload(&import, client, &err);
+    client_close(client);
+    return failed ? command_failed("import", &err) : EXIT_DONE;
+}
