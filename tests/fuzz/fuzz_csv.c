@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The first byte picks the form and the size of the pieces; the rest is the file. */
+#undef NDEBUG /* the asserts are the test */
 #include <assert.h>
 #include <math.h>
 #include <stdint.h>
