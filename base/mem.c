@@ -22,6 +22,9 @@ void *mem_new(size_t count, size_t size)
 
 void *mem_try(size_t count, size_t size)
 {
+    size_t bytes; /* checked here: the sanitizers' calloc() aborts on overflow */
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return NULL;
     return calloc(count ? count : 1, size);
 }
 
