@@ -105,20 +105,22 @@ struct add {
 static int add_run(struct store *store, void *arg, struct err *err)
 {
     struct add *const add = arg;
-    const int changed =
-        sql_run(store->db, err,
+    struct err none = {0};
+    if (sql_value(store->db, &none, &add->id,
+                  "SELECT id FROM jobs WHERE kind = ? AND forecaster = ? AND "
+                  "state IN ('queued', 'running')",
+                  "ss", add->kind, add->forecaster) == 0)
+        return 0;
+    if (none.code != ERR_NOT_FOUND)
+        return err_set(err, none.code, "%s", none.msg);
+    if (sql_run(store->db, err,
                 "INSERT INTO jobs(kind, forecaster, state, created_ms) "
-                "VALUES(?, ?, 'queued', ?) "
-                "ON CONFLICT(kind, forecaster) WHERE state IN ('queued', 'running') "
-                "DO NOTHING",
-                "ssi", add->kind, add->forecaster, now_ms(store));
-    add->created = changed == 1;
-    if (changed < 0)
+                "VALUES(?, ?, 'queued', ?)",
+                "ssi", add->kind, add->forecaster, now_ms(store)) < 0)
         return -1;
-    return sql_value(store->db, err, &add->id,
-                     "SELECT id FROM jobs WHERE kind = ? AND forecaster = ? AND "
-                     "state IN ('queued', 'running')",
-                     "ss", add->kind, add->forecaster);
+    add->id = sqlite3_last_insert_rowid(store->db);
+    add->created = true;
+    return 0;
 }
 
 int store_job_add(struct store *store, const char *kind, const char *forecaster,
