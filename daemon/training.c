@@ -96,6 +96,11 @@ const char *training_bucket(int bucket)
     return bucket < 0 || bucket >= MODEL_BUCKETS ? "all" : names[bucket];
 }
 
+static json_t *bucket_json(int bucket)
+{
+    return bucket < 0 ? json_string("all") : json_integer(bucket);
+}
+
 json_t *training_figures_json(const struct model_report *report, size_t horizon)
 {
     json_t *const list = json_array();
@@ -103,12 +108,12 @@ json_t *training_figures_json(const struct model_report *report, size_t horizon)
         const struct model_figure *const f = &report->figures[i];
         json_array_append_new(
             list,
-            json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "candidate",
+            json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "candidate",
                       f->candidate, "horizon", (json_int_t)horizon, "bucket",
-                      training_bucket(f->bucket), "mse", json_number_or_null(f->mse),
-                      "mae", json_number_or_null(f->mae), "mase",
-                      json_number_or_null(f->mase), "wql", json_number_or_null(f->wql),
-                      "coverage80", json_number_or_null(f->coverage80), "seconds",
+                      bucket_json(f->bucket), "mse", json_number_or_null(f->mse), "mae",
+                      json_number_or_null(f->mae), "mase", json_number_or_null(f->mase),
+                      "wql", json_number_or_null(f->wql), "coverage80",
+                      json_number_or_null(f->coverage80), "seconds",
                       json_number_or_null(f->seconds), "params", (json_int_t)f->params));
     }
     return list;
@@ -136,9 +141,9 @@ json_t *training_champions_json(const struct model_report *report,
     json_t *const list = json_array();
     for (size_t i = 0; i < report->series_count * MODEL_BUCKETS; i++) {
         const struct model_champion *const c = &report->champions[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "series",
+        json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o}", "series",
                                               name(ctx, i / MODEL_BUCKETS), "bucket",
-                                              training_bucket((int)(i % MODEL_BUCKETS)),
+                                              bucket_json((int)(i % MODEL_BUCKETS)),
                                               "candidate", c->candidate, "skill",
                                               json_number_or_null(c->skill)));
     }

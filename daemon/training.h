@@ -31,10 +31,11 @@ const char *training_progress_text(const struct model_progress *progress,
  * own. */
 int training_progress_show(void *ctx, const struct model_progress *progress);
 
-/* "all", or the part of the horizon, "0-1/8", that a bucket covers. */
+/* For people: "all", or the part of the horizon, "0-1/8", that a bucket covers. */
 const char *training_bucket(int bucket);
 
-/* The parts of a report, in the words of the documentation. */
+/* The parts of a report, in the words of the documentation; "bucket" is "all" or a
+ * number from 0. */
 json_t *training_figures_json(const struct model_report *report, size_t horizon);
 json_t *training_epochs_json(const struct model_report *report);
 /* name(ctx, i) names series i. */

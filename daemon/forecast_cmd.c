@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "daemon/client.h"
+#include "daemon/command.h"
+#include "daemon/config.h"
+#include "daemon/csv_job.h"
+#include "daemon/forecast_csv.h"
+#include "daemon/forecast_named.h"
+
+static const char help[] =
+    "Usage: frwkvd forecast NAME [OPTION]...\n"
+    "       frwkvd forecast --csv FILE [OPTION]...\n"
+    "Shows what comes next: of a forecaster that has been trained, or of a CSV file on\n"
+    "which a model is trained first.  Works while the daemon runs and while it does "
+    "not.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
+    " where there is one)\n"
+    "  -q, --quiet         do not say whether a daemon was asked\n"
+    "  --series NAME       one series of the forecaster\n"
+    "  --horizon N         steps to show\n"
+    "  --json              print one JSON object\n\n"
+    "With --csv:\n" CSV_JOB_HELP;
+
+struct command {
+    struct csv_job job;
+    struct forecast_wish wish;
+    const char *config;
+    bool quiet;
+};
+
+/* 0: go on; 1: help was printed; -1. */
+static int options_read(struct command *command, int argc, char **argv, struct err *err)
+{
+    static const struct option longs[] = {CSV_JOB_OPTIONS,
+                                          {"config", required_argument, NULL, 'c'},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"series", required_argument, NULL, 's'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    for (int c; (c = getopt_long(argc, argv, "c:qh", longs, NULL)) != -1;) {
+        if (c == 'h')
+            return fputs(help, stdout), 1;
+        if (c == '?')
+            return err_set(err, ERR_INVALID, "cannot read the command line");
+        if (c == 'H')
+            command->wish.horizon = optarg;
+        if (c == 'c')
+            command->config = optarg;
+        else if (c == 'q')
+            command->quiet = true;
+        else if (c == 's')
+            command->wish.series = optarg;
+        else if (csv_job_option(&command->job, c, optarg, err) < 0)
+            return -1;
+    }
+    if (optind + !command->job.file != argc)
+        return err_set(err, ERR_INVALID,
+                       "either one forecaster's name or --csv expected");
+    command->wish.name = argv[optind]; /* NULL with --csv */
+    command->wish.json = command->job.json;
+    return command->job.file ? csv_job_settle(&command->job, err) : 0;
+}
+
+static int run(const struct command *command, struct err *err)
+{
+    model_start();
+    if (command->job.file)
+        return forecast_csv(&command->job, err);
+    struct config config;
+    if (config_load(command->config, &config, err))
+        return -1;
+    const struct client_options options = {.command = "forecast",
+                                           .quiet = command->quiet};
+    struct client *const client = client_open(&config, &options, err);
+    const int result = client ? forecast_named(client, &command->wish, err) : -1;
+    client_close(client);
+    return result;
+}
+
+int forecast_command(int argc, char **argv)
+{
+    struct command command = {0};
+    struct err err = {0};
+    csv_job_init(&command.job);
+    const int read = options_read(&command, argc, argv, &err);
+    int status = EXIT_DONE;
+    if (read < 0)
+        status = command_misused("forecast", "%s", err.msg);
+    else if (read == 0 && run(&command, &err))
+        status = command_failed("forecast", &err);
+    csv_job_fini(&command.job);
+    return status;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/forecast_named.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/grid.h"
+#include "base/mem.h"
+#include "base/time.h"
+#include "daemon/outlook.h"
+#include "model/model.h"
+
+static const char *text_of(const json_t *json, const char *key)
+{
+    const char *const text = json_string_value(json_object_get(json, key));
+    return text ? text : "";
+}
+
+static double number_or_nan(const json_t *json)
+{
+    return json_is_number(json) ? json_number_value(json) : (double)NAN;
+}
+
+static int time_of(const json_t *json, int64_t *time_ms, struct err *err)
+{
+    const char *const text = json_string_value(json);
+    if (!text)
+        return err_set(err, ERR_IO, "the daemon's answer lacks a time");
+    return time_parse(text, strlen(text), NULL, time_ms, err);
+}
+
+/* ---- the past, for the plot
+ * ------------------------------------------------------------ */
+
+/* The samples of a series in [from, to). */
+static json_t *samples_get(struct client *client, const char *series, int64_t from_ms,
+                           int64_t to_ms, struct err *err)
+{
+    char from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
+    time_format(from_ms, from);
+    time_format(to_ms, to);
+    char *const escaped = client_escape(client, series);
+    char *const path =
+        mem_printf("/v1/samples?series=%s&from=%s&to=%s&limit=100000", escaped, from, to);
+    json_t *const answer = client_get(client, path, err);
+    free(path);
+    client_text_free(escaped);
+    return answer;
+}
+
+/* Fills o->past with the steps before the forecast. */
+static int past_read(struct client *client, struct outlook *o, enum aggregate aggregate,
+                     struct err *err)
+{
+    const int64_t from_ms = o->first_ms - (int64_t)o->past_count * o->step_ms;
+    json_t *const answer = samples_get(client, o->series, from_ms, o->first_ms, err);
+    const json_t *const list = json_object_get(answer, "samples");
+    struct sample *const samples = mem_new(json_array_size(list), sizeof *samples);
+    struct grid grid = {0};
+    int result = answer ? 0 : -1;
+    size_t i;
+    const json_t *row;
+    json_array_foreach(list, i, row)
+    {
+        samples[i].value = number_or_nan(json_object_get(row, "value"));
+        if (time_of(json_object_get(row, "time"), &samples[i].time_ms, err))
+            result = -1;
+    }
+    if (result == 0)
+        result = grid_init(&grid, from_ms, o->step_ms, o->past_count, 1, err);
+    if (result == 0) {
+        grid_fill(&grid, 0, samples, json_array_size(list), aggregate);
+        memcpy(o->past, grid.values, o->past_count * sizeof *o->past);
+    }
+    grid_fini(&grid);
+    free(samples);
+    json_decref(answer);
+    return result;
+}
+
+/* ---- the forecast
+ * ---------------------------------------------------------------------- */
+
+static double *values_read(const json_t *values, const char *quantile, size_t steps)
+{
+    const json_t *const list = json_object_get(values, quantile);
+    double *const out = mem_new(steps, sizeof *out);
+    for (size_t i = 0; i < steps; i++)
+        out[i] = number_or_nan(json_array_get(list, i));
+    return out;
+}
+
+/* Who serves which part, and how good that was judged to be. */
+static void judgement_read(const json_t *candidates, struct outlook *o)
+{
+    const char *names[MODEL_BUCKETS];
+    double skills[MODEL_BUCKETS];
+    size_t count = 0, i;
+    const json_t *part;
+    json_array_foreach(candidates, i, part)
+    {
+        if (count == MODEL_BUCKETS)
+            break;
+        names[count] = text_of(part, "candidate");
+        skills[count++] = number_or_nan(json_object_get(part, "skill"));
+    }
+    o->served_by = outlook_served_by(count, names);
+    o->skill = outlook_skill(count, skills);
+}
+
+static struct outlook outlook_read(const json_t *forecast, const json_t *one)
+{
+    const size_t steps = json_array_size(json_object_get(forecast, "times"));
+    const json_t *const values = json_object_get(one, "values");
+    struct outlook o = {
+        .series = mem_text(text_of(one, "series")),
+        .steps = steps,
+        .low = values_read(values, "0.1", steps),
+        .mid = values_read(values, "0.5", steps),
+        .high = values_read(values, "0.9", steps),
+        .past_count = outlook_past_steps(steps),
+    };
+    o.past = mem_new(o.past_count, sizeof *o.past);
+    if (!json_is_true(json_object_get(one, "served")))
+        o.why = mem_text(text_of(one, "why"));
+    judgement_read(json_object_get(one, "candidates"), &o);
+    return o;
+}
+
+static int print_one(struct client *client, const json_t *forecast, const json_t *one,
+                     enum aggregate aggregate, struct err *err)
+{
+    struct outlook o = outlook_read(forecast, one);
+    const json_t *const times = json_object_get(forecast, "times");
+    int result = duration_parse(text_of(forecast, "step"), &o.step_ms, err);
+    if (result == 0)
+        result = time_of(json_array_get(times, 0), &o.first_ms, err);
+    if (result == 0 && !o.why)
+        result = past_read(client, &o, aggregate, err);
+    if (result == 0) {
+        outlook_print(&o, stdout);
+        putchar('\n');
+    }
+    outlook_fini(&o);
+    return result;
+}
+
+/* What one value of a step stands for; the mean where the definition is gone. */
+static enum aggregate aggregate_of(struct client *client, const char *path)
+{
+    json_t *const definition = client_get(client, path, NULL);
+    const int found = aggregate_parse(text_of(definition, "aggregate"));
+    json_decref(definition);
+    return found < 0 ? AGGREGATE_MEAN : (enum aggregate)found;
+}
+
+static int print_all(struct client *client, const char *path, const json_t *forecast,
+                     struct err *err)
+{
+    const enum aggregate aggregate = aggregate_of(client, path);
+    size_t i;
+    const json_t *one;
+    json_array_foreach(json_object_get(forecast, "forecasts"), i, one)
+    {
+        if (print_one(client, forecast, one, aggregate, err))
+            return -1;
+    }
+    return 0;
+}
+
+static json_t *forecast_get(struct client *client, const char *path,
+                            const struct forecast_wish *wish, struct err *err)
+{
+    char *const series = wish->series ? client_escape(client, wish->series) : NULL;
+    char *const query =
+        mem_printf("%s/forecast?quantiles=0.1,0.5,0.9%s%s%s%s", path,
+                   wish->horizon ? "&horizon=" : "", wish->horizon ? wish->horizon : "",
+                   series ? "&series=" : "", series ? series : "");
+    json_t *const forecast = client_get(client, query, err);
+    free(query);
+    client_text_free(series);
+    return forecast;
+}
+
+int forecast_named(struct client *client, const struct forecast_wish *wish,
+                   struct err *err)
+{
+    char *const name = client_escape(client, wish->name);
+    char *const path = mem_printf("/v1/forecasters/%s", name);
+    client_text_free(name);
+    json_t *const forecast = forecast_get(client, path, wish, err);
+    int result = forecast ? 0 : -1;
+    if (forecast && wish->json) {
+        json_dumpf(forecast, stdout, JSON_REAL_PRECISION(9));
+        putchar('\n');
+    } else if (forecast) {
+        result = print_all(client, path, forecast, err);
+    }
+    json_decref(forecast);
+    free(path);
+    return result;
+}

@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What a wrong command line or configuration is answered with.
+. "$(dirname "$0")/lib.sh"
+
+# exits STATUS TEXT ARGUMENT... -- whether the program ends so, with TEXT in its output.
+exits() {
+    want=$1 text=$2
+    shift 2
+    status=0
+    "$frwkvd" "$@" >"$tmp/out" 2>&1 </dev/null || status=$?
+    body=$(cat "$tmp/out")
+    [ $status -eq "$want" ] && grep -qF -- "$text" "$tmp/out"
+}
+
+check "no command is a misuse" exits 2 "Usage: frwkvd COMMAND"
+check "an unknown command is a misuse" exits 2 "no such command: frobnicate" frobnicate
+check "help lists the commands" exits 0 "backtest" help
+check "version tells the version" exits 0 "frwkvd " version
+for command in serve import train forecast backtest check-config; do
+    check "$command --help" exits 0 "Usage: frwkvd $command" $command --help
+    check "$command refuses an unknown option" exits 2 "frwkvd $command: " $command --bogus
+done
+check "backtest needs a file" exits 2 "--csv" backtest
+check "backtest names a bad setting" exits 2 "epochs" backtest --csv x --set epochs=0
+check "backtest names a bad split" exits 2 "--split" backtest --csv x --split 0.5
+check "backtest names a missing file" exits 1 "/nonexistent.csv" backtest --csv /nonexistent.csv
+check "import needs one file" exits 2 "one file expected" import
+check "train needs one name" exits 2 "one forecaster" train
+
+configure
+check "check-config prints every option" exits 0 "max_columns = 4096" check-config -c "$conf"
+check "the sample is valid" exits 0 "listen = 127.0.0.1:9797" check-config -c etc/frwkvd.conf
+check "check-config's output is a configuration" sh -c \
+    "'$frwkvd' check-config -c '$conf' >'$tmp/whole.conf' &&
+     '$frwkvd' check-config -c '$tmp/whole.conf' | cmp - '$tmp/whole.conf'"
+
+printf '[server]\nport = 1\n' >"$tmp/bad.conf"
+check "an unknown key is refused with its line" \
+    exits 1 "$tmp/bad.conf: line 2: port: no such option" check-config -c "$tmp/bad.conf"
+check "serve refuses it too" exits 1 "line 2: port" serve -c "$tmp/bad.conf"
+printf '[server]\n\nthreads = 1000\n' >"$tmp/bad.conf"
+check "a value out of range" exits 1 "line 3: threads: must be 1..64, got 1000" \
+    check-config -c "$tmp/bad.conf"
+awk 'BEGIN { printf "[store]\nfolder = /"; for (i = 0; i < 300; i++) printf "x"; print "" }' \
+    >"$tmp/bad.conf"
+check "a line that inih would split" exits 1 "line 2: longer than" check-config -c "$tmp/bad.conf"
+check "a missing file" exits 1 "/nonexistent.conf" check-config -c /nonexistent.conf
+
+start
+other=$tmp/other.conf
+sed "s/listen = .*/listen = 127.0.0.1:$(free_port)/" "$conf" >"$other"
+check "a second daemon on the folder is refused" exits 1 "$tmp/state" serve -c "$other"
+sed "s|folder = .*|folder = $tmp/state2|" "$conf" >"$other"
+check "a taken address is refused by name" exits 1 "127.0.0.1:$port" serve -c "$other"
+kill -HUP "$pid"
+check "SIGHUP checks the configuration" wait_for 10 grep -q "configuration is valid" "$tmp/log"
+echo nonsense >>"$conf"
+kill -HUP "$pid"
+check "SIGHUP reports a bad one" wait_for 10 grep -q "configuration not accepted" "$tmp/log"
+get /-/healthy
+check "and the daemon goes on" [ "$status" = 200 ]
+stop
+check "SIGTERM ends it well" [ "$stopped" = 0 ]
+check "its first line says what runs" sh -c \
+    "head -n 1 '$tmp/log' | grep -q 'config=.*database=$tmp/state address=.*threads='"
+done_testing

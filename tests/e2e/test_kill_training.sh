@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# kill -9 and SIGTERM during a training: after the restart the job goes on from its last
+# checkpoint, to the same weights as an undisturbed run.  KILLS=n kills so many times.
+. "$(dirname "$0")/lib.sh"
+
+wave 500 3 >"$tmp/wave.csv"
+definition='{"select": "load", "step": "1h", "lookback": 96, "horizon": 24,
+  "settings": {"epochs": 6, "patience": 6, "steps_per_epoch": '${STEPS:-60}', "batch": 16}}'
+
+# begin -- a fresh daemon with data and a definition.
+begin() {
+    rm -rf "$tmp/state"
+    : >"$tmp/log"
+    start
+    request POST "/v1/import?history=true" -H 'Content-Type: text/csv' \
+        --data-binary @"$tmp/wave.csv"
+    put /v1/forecasters/load "$definition"
+    post /v1/forecasters/load/train ''
+    id=$(value .id)
+}
+
+# epoch_seen N -- whether the running job is at least in epoch N.
+epoch_seen() {
+    get "/v1/jobs/$id"
+    [ "$(value '.progress.epoch // 0')" -ge "$1" ] || job_ended "$id"
+}
+
+# disturbed SIGNAL -- trains, disturbed in some epochs; the model's hash.
+disturbed() {
+    begin
+    for epoch in $(seq 2 $((1 + ${KILLS:-2}))); do
+        wait_for 120 epoch_seen "$epoch"
+        job_ended "$id" && break
+        stop "$1"
+        [ "$1" = KILL ] || check "$1 ends it well" [ "$stopped" = 0 ]
+        check "$1: a checkpoint is there" \
+            [ "$(find "$tmp/state/checkpoints" -name 'load-*.safetensors' | wc -l)" = 1 ]
+        start
+    done
+    check "$1: the job goes on and ends" wait_for 240 job_ended "$id"
+    check "$1: well" is .state done
+    check "$1: after more than one attempt" [ "$(value .attempts)" -gt 1 ]
+    check "$1: it went on from a checkpoint" grep -q "checkpoint" "$tmp/log"
+    check "$1: to the weights of the undisturbed run" [ "$(value .result.hash)" = "$hash" ]
+    check "$1: the checkpoint is gone" \
+        [ "$(find "$tmp/state/checkpoints" -type f | wc -l)" = 0 ]
+    get /v1/forecasters/load/forecast
+    check "$1: the forecast is served" [ "$status" = 200 ]
+    stop
+}
+
+configure '[train]\ncheckpoint_every = 1s\n'
+begin
+check "an undisturbed training ends" wait_for 240 job_ended "$id"
+check "well" is .state done
+hash=$(value .result.hash)
+check "its model has a hash" [ ${#hash} = 64 ]
+stop
+disturbed KILL
+disturbed TERM
+done_testing
