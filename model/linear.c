@@ -59,7 +59,8 @@ struct product {
     size_t across;        /* blocks side by side */
 };
 
-/* ---- forward: blocks of y ----------------------------------------------------------- */
+/* ---- forward: blocks of y -----------------------------------------------------------
+ */
 
 static void add_bias(real *y, size_t stride, const real *b, size_t R, size_t O)
 {
@@ -101,10 +102,12 @@ void linear_forward(struct threads *pool, real *y, size_t y_stride, const real *
         .columns = piece(O),
     };
     p.across = threads_blocks(O, p.columns);
-    threads_run(pool, threads_blocks(linear_rows(R), p.rows) * p.across, forward_block, &p);
+    threads_run(pool, threads_blocks(linear_rows(R), p.rows) * p.across, forward_block,
+                &p);
 }
 
-/* ---- backward: blocks of dx, blocks of dw ------------------------------------------- */
+/* ---- backward: blocks of dx, blocks of dw -------------------------------------------
+ */
 
 static void input_block(void *ctx, size_t block)
 {

@@ -22,35 +22,18 @@
 
 #include "base/err.h"
 #include "base/real.h"
+#include "model/tensors.h" /* struct tensor */
 
 struct mixer;
 struct threads;
 
 struct network_config {
-    size_t L, V, P;       /* look-back, series (tokens), horizon */
-    size_t C, Fd, H, D;   /* width, feed-forward width, heads, lift */
-    size_t layers, rank;  /* rank 0: max(64, C/8) */
+    size_t L, V, P;      /* look-back, series (tokens), horizon */
+    size_t C, Fd, H, D;  /* width, feed-forward width, heads, lift */
+    size_t layers, rank; /* rank 0: max(64, C/8) */
     const struct mixer *mixer;
-    double dropout;       /* p; the parts of it as in the specification */
-    bool out_dropout;     /* drop points of the forecast itself (parity) */
-};
-
-/* How a tensor begins. */
-enum init_rule {
-    INIT_CONSTANT, /* init_value */
-    INIT_NORMAL,   /* standard deviation init_value */
-    INIT_UNIFORM,  /* on (-init_value, init_value); U of the specification */
-};
-
-/* One parameter tensor: its place in the flat array and how it begins. */
-struct tensor {
-    char name[72]; /* "real.layer0.mixer.wr.w1" */
-    size_t offset; /* reals from the start of the flat array */
-    size_t rank, shape[2];
-    enum init_rule init;
-    double init_value;
-    bool decay; /* weight decay applies outside preset `paper` */
-    bool used;  /* false: takes no part (lift with D = 1), has no gradient */
+    double dropout;   /* p; the parts of it as in the specification */
+    bool out_dropout; /* drop points of the forecast itself (parity) */
 };
 
 /* Dropout of one training step; NULL in forward means none. */

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/branch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/layernorm.h"
+#include "model/linear.h"
+#include "model/threads.h"
+#include "model/vector.h"
+
+enum { ROWS = 32 };
+
+static const real LN_EPS = REAL_C(1e-5);
+
+enum { NONE, C_, DF, DIMS };
+
+static const struct tensor_row table_in[] = {
+    {"in.w", C_, DF, DF, INIT_UNIFORM, 0},
+    {"in.b", C_, NONE, DF, INIT_UNIFORM, 0},
+};
+static const struct tensor_row table_out[] = {
+    {"norm.g", C_, NONE, NONE, INIT_CONSTANT, 1},
+    {"norm.b", C_, NONE, NONE, INIT_CONSTANT, 0},
+    {"out.w", DF, C_, C_, INIT_UNIFORM, 0},
+    {"out.b", DF, NONE, C_, INIT_UNIFORM, 0},
+};
+enum { IN_W, IN_B, TENSORS_IN };
+enum { NORM_G, NORM_B, OUT_W, OUT_B, TENSORS_OUT };
+
+struct branch_tape {
+    struct encoder_work *work;
+    struct encoder_tape *layer[BRANCH_LAYERS_MAX];
+    real *x[BRANCH_LAYERS_MAX + 1]; /* (R,C) input of each layer, output of the last */
+    real *folded;                   /* (C,F) */
+    real *u, *xhat, *rstd;          /* the last norm */
+    real *d_folded, *d_u, *d_x;     /* training only */
+};
+
+/* Offsets from the branch's theta. */
+struct layout {
+    size_t in[TENSORS_IN], layer[BRANCH_LAYERS_MAX], out[TENSORS_OUT], size;
+};
+
+static void dims_of(const struct branch_config *config, size_t dims[DIMS])
+{
+    dims[NONE] = 1;
+    dims[C_] = config->encoder.mix.C;
+    dims[DF] = config->D * config->F;
+}
+
+static struct layout layout_of(const struct branch_config *config)
+{
+    struct layout at;
+    size_t dims[DIMS];
+    dims_of(config, dims);
+    at.size = tensors_layout(table_in, TENSORS_IN, dims, at.in);
+    for (size_t i = 0; i < config->layers; i++) {
+        at.layer[i] = at.size;
+        at.size += encoder_size(&config->encoder);
+    }
+    const size_t out = tensors_layout(table_out, TENSORS_OUT, dims, at.out);
+    for (size_t i = 0; i < TENSORS_OUT; i++)
+        at.out[i] += at.size;
+    at.size += out;
+    return at;
+}
+
+void branch_params(const struct branch_config *config, struct tensors *tensors,
+                   const char *prefix)
+{
+    size_t dims[DIMS];
+    dims_of(config, dims);
+    tensors_add(tensors, prefix, table_in, TENSORS_IN, dims);
+    for (size_t i = 0; i < config->layers; i++) {
+        char name[48];
+        snprintf(name, sizeof name, "%s.layer%zu", prefix, i);
+        encoder_params(&config->encoder, tensors, name);
+    }
+    tensors_add(tensors, prefix, table_out, TENSORS_OUT, dims);
+}
+
+size_t branch_size(const struct branch_config *config)
+{
+    return layout_of(config).size;
+}
+
+struct branch_tape *branch_tape(const struct branch_config *config, size_t B, size_t T,
+                                bool training, struct encoder_work *work,
+                                struct arena *arena)
+{
+    const size_t R = linear_rows(B * T), C = config->encoder.mix.C;
+    struct branch_tape t = {.work = work};
+    for (size_t i = 0; i < config->layers; i++)
+        t.layer[i] =
+            i == 0 || training ? encoder_tape(&config->encoder, B, T, arena) : t.layer[0];
+    for (size_t i = 0; i <= config->layers; i++)
+        t.x[i] = arena_reals(arena, R * C);
+    t.folded = arena_reals(arena, C * config->F);
+    t.u = arena_reals(arena, R * C);
+    t.xhat = arena_reals(arena, R * C);
+    t.rstd = arena_reals(arena, R);
+    if (training) {
+        t.d_folded = arena_reals(arena, C * config->F);
+        t.d_u = arena_reals(arena, R * C);
+        t.d_x = arena_reals(arena, R * C);
+    }
+    void *const block = arena_bytes(arena, sizeof t);
+    return block ? memcpy(block, &t, sizeof t) : NULL;
+}
+
+/* ---- the folded first map -------------------------------------------------------------
+ */
+
+struct fold {
+    size_t C, D, F;
+    const real *w, *e;
+    real *folded, *dw;
+};
+
+static void fold_rows(void *ctx, size_t block)
+{
+    const struct fold *const j = ctx;
+    for (size_t c = block * ROWS; c < threads_block_end(block, j->C, ROWS); c++) {
+        real *const out = j->folded + c * j->F;
+        memset(out, 0, j->F * sizeof *out);
+        for (size_t d = 0; d < j->D; d++)
+            vector_add(out, j->e[d], j->w + (c * j->D + d) * j->F, j->F);
+    }
+}
+
+/* dw[c, d F + f] += e[d] dfolded[c,f] */
+static void unfold_rows(void *ctx, size_t block)
+{
+    const struct fold *const j = ctx;
+    for (size_t c = block * ROWS; c < threads_block_end(block, j->C, ROWS); c++)
+        for (size_t d = 0; d < j->D; d++)
+            vector_add(j->dw + (c * j->D + d) * j->F, j->e[d], j->folded + c * j->F,
+                       j->F);
+}
+
+/* de[d] += sum over c, f of dfolded[c,f] w[c, d F + f] */
+static void lift_gradient(const struct fold *j, real *de)
+{
+    for (size_t c = 0; c < j->C; c++)
+        for (size_t d = 0; d < j->D; d++)
+            de[d] += vector_dot(j->folded + c * j->F, j->w + (c * j->D + d) * j->F, j->F);
+}
+
+/* ---- forward and backward -------------------------------------------------------------
+ */
+
+static struct encoder_call layer_call(const struct branch_call *call, size_t layer)
+{
+    struct encoder_call of = {.config = &call->config->encoder,
+                              .B = call->B,
+                              .T = call->T,
+                              .pool = call->pool,
+                              .stream = call->stream,
+                              .p = call->p};
+    of.stream.purpose += (uint32_t)(layer * ENCODER_PLACES);
+    return of;
+}
+
+void branch_forward(const struct branch_call *call, const real *theta, const real *e,
+                    const real *z, real *y, struct branch_tape *t)
+{
+    const struct branch_config *const config = call->config;
+    const struct layout at = layout_of(config);
+    const size_t R = call->B * call->T, C = config->encoder.mix.C, F = config->F;
+    struct fold fold = {.C = C,
+                        .D = config->D,
+                        .F = F,
+                        .w = theta + at.in[IN_W],
+                        .e = e,
+                        .folded = t->folded};
+    threads_run(call->pool, threads_blocks(C, ROWS), fold_rows, &fold);
+    linear_forward(call->pool, t->x[0], C, z, F, t->folded, theta + at.in[IN_B], R, F, C);
+    for (size_t i = 0; i < config->layers; i++) {
+        const struct encoder_call layer = layer_call(call, i);
+        encoder_forward(&layer, theta + at.layer[i], t->x[i], t->x[i + 1], t->layer[i],
+                        t->work);
+    }
+    layernorm_forward(call->pool, t->u, t->xhat, t->rstd, t->x[config->layers],
+                      theta + at.out[NORM_G], theta + at.out[NORM_B], R, C, LN_EPS);
+    linear_forward(call->pool, y, config->D * F, t->u, C, theta + at.out[OUT_W],
+                   theta + at.out[OUT_B], R, C, config->D * F);
+}
+
+void branch_backward(const struct branch_call *call, const real *theta, const real *e,
+                     const real *z, const real *dy, real *dz, real *de, real *dtheta,
+                     struct branch_tape *t)
+{
+    const struct branch_config *const config = call->config;
+    const struct layout at = layout_of(config);
+    const size_t R = call->B * call->T, C = config->encoder.mix.C, F = config->F;
+    const size_t DF_ = config->D * F, bytes = R * C * sizeof(real);
+    linear_backward_weights(call->pool, dtheta + at.out[OUT_W], dtheta + at.out[OUT_B],
+                            dy, DF_, t->u, C, R, C, DF_);
+    memset(t->d_u, 0, bytes);
+    linear_backward_input(call->pool, t->d_u, C, dy, DF_, theta + at.out[OUT_W], R, C,
+                          DF_);
+    real *dx = t->d_x, *spare = t->d_u;
+    memset(dx, 0, bytes);
+    layernorm_backward(call->pool, dx, dtheta + at.out[NORM_G], dtheta + at.out[NORM_B],
+                       t->d_u, t->xhat, t->rstd, theta + at.out[NORM_G], R, C);
+    for (size_t i = config->layers; i-- > 0;) {
+        const struct encoder_call layer = layer_call(call, i);
+        memset(spare, 0, bytes);
+        encoder_backward(&layer, theta + at.layer[i], t->x[i], dx, spare,
+                         dtheta + at.layer[i], t->layer[i], t->work);
+        real *const done = dx;
+        dx = spare;
+        spare = done;
+    }
+    memset(t->d_folded, 0, C * F * sizeof *t->d_folded);
+    linear_backward_weights(call->pool, t->d_folded, dtheta + at.in[IN_B], dx, C, z, F, R,
+                            F, C);
+    linear_backward_input(call->pool, dz, F, dx, C, t->folded, R, F, C);
+    struct fold fold = {.C = C,
+                        .D = config->D,
+                        .F = F,
+                        .w = theta + at.in[IN_W],
+                        .e = e,
+                        .folded = t->d_folded,
+                        .dw = dtheta + at.in[IN_W]};
+    threads_run(call->pool, threads_blocks(C, ROWS), unfold_rows, &fold);
+    lift_gradient(&fold, de);
+}

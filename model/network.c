@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/network.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/branch.h"
+#include "model/head.h"
+#include "model/lift.h"
+#include "model/linear.h"
+#include "model/mixer.h"
+#include "model/revin.h"
+#include "model/tensors.h"
+#include "model/threads.h"
+
+enum { REAL_BRANCH, IMAG_BRANCH, BRANCHES };
+
+/* Purposes of random streams (base/rng.h): a branch's places, then the head's. */
+enum {
+    PURPOSE_INIT = 0x100,
+    PURPOSE_DROPOUT = 0x1000,
+    PURPOSE_HEAD = PURPOSE_DROPOUT + BRANCHES * BRANCH_PLACES,
+};
+
+enum { NONE, SERIES, LIFT, DIMS };
+enum { GAIN, BIAS, E, TENSORS };
+
+static const struct tensor_row table[TENSORS] = {
+    [GAIN] = {"revin.gain", SERIES, NONE, NONE, INIT_CONSTANT, 1},
+    [BIAS] = {"revin.bias", SERIES, NONE, NONE, INIT_CONSTANT, 0},
+    [E] = {"lift", LIFT, NONE, NONE, INIT_NORMAL, 0.1},
+};
+
+struct network {
+    struct network_config config;
+    size_t max_batch;
+    bool training;
+    struct threads *pool;
+
+    struct tensors tensors;
+    size_t at[TENSORS], at_branch[BRANCHES], at_head; /* offsets in theta */
+    struct branch_config branch_config;
+    struct head_config head_config;
+    real one, unused; /* e, and its gradient, of a network without a lift */
+
+    /* What the last kept forward pass was called with. */
+    const real *x;
+    size_t B;
+    double p;
+    struct dropout_step step;
+
+    struct arena arena; /* all below */
+    struct lift lift;
+    real *z, *mean, *scale;                              /* (R,L), (R) */
+    real *spectrum[BRANCHES], *d_spectrum[BRANCHES];     /* (R,F) */
+    real *branch_out[BRANCHES], *d_branch_out[BRANCHES]; /* (R,D F) */
+    real *h, *out;                                       /* (R,L D), (R,P) */
+    real *d_z, *d_h, *d_out;
+    struct encoder_work *encoder_work;
+    struct branch_tape *branch[BRANCHES];
+    struct head_tape *head;
+};
+
+/* ---- configuration
+ * ---------------------------------------------------------------------- */
+
+static int check(const struct network_config *c, size_t max_batch, struct err *err)
+{
+    const struct {
+        const char *name;
+        size_t value, least, most;
+    } rules[] = {
+        {"lookback", c->L, 2, 8192},    {"series", c->V, 1, 4096},
+        {"horizon", c->P, 1, 2048},     {"width", c->C, 1, 4096},
+        {"ff", c->Fd, 2, 8192},         {"heads", c->H, 1, 256},
+        {"lift", c->D, 1, 64},          {"layers", c->layers, 1, BRANCH_LAYERS_MAX},
+        {"batch", max_batch, 1, 65536},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].value < rules[i].least || rules[i].value > rules[i].most)
+            return err_set(err, ERR_INVALID, "%s: must be %zu..%zu, got %zu",
+                           rules[i].name, rules[i].least, rules[i].most, rules[i].value);
+    if (c->C % c->H)
+        return err_set(err, ERR_INVALID, "heads: must divide the width %zu, got %zu",
+                       c->C, c->H);
+    if (!(c->dropout >= 0 && c->dropout < 1))
+        return err_set(err, ERR_INVALID, "dropout: must be in [0, 1), got %g",
+                       c->dropout);
+    return 0;
+}
+
+static size_t rank_of(const struct network_config *c)
+{
+    if (c->rank)
+        return c->rank;
+    return c->C / 8 > 64 ? c->C / 8 : 64;
+}
+
+static void derive(struct network *n)
+{
+    const struct network_config *const c = &n->config;
+    n->branch_config = (struct branch_config){
+        .encoder = {.mixer = c->mixer,
+                    .mix = {.C = c->C, .H = c->H, .rank = rank_of(c)},
+                    .Fd = c->Fd},
+        .layers = c->layers,
+        .D = c->D,
+        .F = fft_bins(c->L),
+    };
+    n->head_config = (struct head_config){
+        .LD = c->L * c->D, .Fd = c->Fd, .P = c->P, .out_dropout = c->out_dropout};
+    n->one = 1;
+
+    const size_t dims[DIMS] = {[NONE] = 1, [SERIES] = c->V, [LIFT] = c->D};
+    tensors_layout(table, TENSORS, dims, n->at);
+    tensors_add(&n->tensors, "", table, TENSORS, dims);
+    n->tensors.list[E].used = c->D > 1;
+    n->at_branch[REAL_BRANCH] = n->tensors.size;
+    branch_params(&n->branch_config, &n->tensors, "real");
+    n->at_branch[IMAG_BRANCH] = n->tensors.size;
+    branch_params(&n->branch_config, &n->tensors, "imag");
+    n->at_head = n->tensors.size;
+    head_params(&n->head_config, &n->tensors);
+}
+
+/* ---- memory
+ * ----------------------------------------------------------------------------- */
+
+static void carve(struct network *n, struct arena *arena)
+{
+    const struct network_config *const c = &n->config;
+    const size_t B = n->max_batch, rows = B * c->V, R = linear_rows(rows);
+    const size_t F = fft_bins(c->L), DF = c->D * F;
+    n->z = arena_reals(arena, R * c->L);
+    n->mean = arena_reals(arena, R);
+    n->scale = arena_reals(arena, R);
+    n->h = arena_reals(arena, R * c->L * c->D);
+    n->out = arena_reals(arena, R * c->P);
+    lift_carve(&n->lift, rows, n->training, arena);
+    n->encoder_work =
+        encoder_work(&n->branch_config.encoder, B, c->V, n->training, arena);
+    for (size_t i = 0; i < BRANCHES; i++) {
+        n->spectrum[i] = arena_reals(arena, R * F);
+        n->branch_out[i] = arena_reals(arena, R * DF);
+        n->branch[i] =
+            branch_tape(&n->branch_config, B, c->V, n->training, n->encoder_work, arena);
+    }
+    n->head = head_tape(&n->head_config, rows, n->training, arena);
+    if (!n->training)
+        return;
+    n->d_z = arena_reals(arena, R * c->L);
+    n->d_h = arena_reals(arena, R * c->L * c->D);
+    n->d_out = arena_reals(arena, R * c->P);
+    for (size_t i = 0; i < BRANCHES; i++) {
+        n->d_spectrum[i] = arena_reals(arena, R * F);
+        n->d_branch_out[i] = arena_reals(arena, R * DF);
+    }
+}
+
+struct network *network_new(const struct network_config *config, size_t max_batch,
+                            bool training, struct threads *pool, struct err *err)
+{
+    linear_start();
+    if (check(config, max_batch, err))
+        return NULL;
+    const struct mixer_config mix = {
+        .C = config->C, .H = config->H, .rank = rank_of(config)};
+    if (config->mixer->check(&mix, err))
+        return NULL;
+    const struct fft_plan *const plan = fft_plan(config->L, err);
+    if (!plan)
+        return NULL;
+    struct network *const n = mem_new(1, sizeof *n);
+    n->config = *config;
+    n->max_batch = max_batch;
+    n->training = training;
+    n->pool = pool;
+    n->lift = (struct lift){
+        .plan = plan, .L = config->L, .F = fft_bins(config->L), .D = config->D};
+    derive(n);
+    struct arena arena = arena_measure();
+    carve(n, &arena);
+    if (arena_open(&arena, err)) {
+        network_free(n);
+        return NULL;
+    }
+    carve(n, &arena);
+    n->arena = arena;
+    return n;
+}
+
+void network_free(struct network *n)
+{
+    if (!n)
+        return;
+    arena_close(&n->arena);
+    tensors_fini(&n->tensors);
+    free(n);
+}
+
+/* ---- parameters
+ * ------------------------------------------------------------------------- */
+
+const struct network_config *network_config(const struct network *n)
+{
+    return &n->config;
+}
+
+size_t network_tensors(const struct network *n)
+{
+    return n->tensors.count;
+}
+
+const struct tensor *network_tensor(const struct network *n, size_t index)
+{
+    assert(index < n->tensors.count);
+    return &n->tensors.list[index];
+}
+
+size_t network_size(const struct network *n)
+{
+    return n->tensors.size;
+}
+
+size_t network_params(const struct network *n)
+{
+    return n->tensors.size;
+}
+
+static double initial(const struct tensor *t, struct rng_stream stream, size_t i)
+{
+    switch (t->init) {
+    case INIT_NORMAL:
+        return t->init_value * rng_normal(stream, i);
+    case INIT_UNIFORM:
+        return t->init_value * (2 * rng_uniform(stream, i) - 1);
+    case INIT_CONSTANT:
+        break;
+    }
+    return t->init_value;
+}
+
+void network_init(const struct network *n, real *theta, uint64_t seed)
+{
+    for (size_t k = 0; k < n->tensors.count; k++) {
+        const struct tensor *const t = &n->tensors.list[k];
+        const struct rng_stream stream = {
+            .seed = seed, .purpose = PURPOSE_INIT, .step = (uint32_t)k};
+        for (size_t i = 0; i < t->shape[0] * t->shape[1]; i++)
+            theta[t->offset + i] = (real)initial(t, stream, i);
+    }
+}
+
+/* ---- forward
+ * ---------------------------------------------------------------------------- */
+
+static struct branch_call branch_call(const struct network *n, size_t i)
+{
+    const struct dropout_step *const step = &n->step;
+    return (struct branch_call){
+        .config = &n->branch_config,
+        .B = n->B,
+        .T = n->config.V,
+        .pool = n->pool,
+        .stream = {.seed = step->seed,
+                   .purpose = (uint32_t)(PURPOSE_DROPOUT + i * BRANCH_PLACES),
+                   .step = step->step},
+        .p = n->p,
+    };
+}
+
+static struct head_call head_call(const struct network *n)
+{
+    return (struct head_call){
+        .config = &n->head_config,
+        .R = n->B * n->config.V,
+        .pool = n->pool,
+        .stream = {.seed = n->step.seed, .purpose = PURPOSE_HEAD, .step = n->step.step},
+        .p = n->p,
+    };
+}
+
+static const real *lift_vector(const struct network *n, const real *theta)
+{
+    return n->config.D > 1 ? theta + n->at[E] : &n->one;
+}
+
+static void forward(struct network *n, const real *theta, const real *x, size_t B,
+                    real *y)
+{
+    assert(B >= 1 && B <= n->max_batch);
+    const struct network_config *const c = &n->config;
+    const size_t R = B * c->V;
+    const real *const gain = theta + n->at[GAIN], *const bias = theta + n->at[BIAS];
+    const real *const e = lift_vector(n, theta);
+    n->x = x;
+    n->B = B;
+    revin_forward(n->pool, n->z, n->mean, n->scale, x, gain, bias, B, c->L, c->V);
+    lift_forward(&n->lift, n->pool, n->spectrum[REAL_BRANCH], n->spectrum[IMAG_BRANCH],
+                 n->z, R);
+    for (size_t i = 0; i < BRANCHES; i++) {
+        const struct branch_call branch = branch_call(n, i);
+        branch_forward(&branch, theta + n->at_branch[i], e, n->spectrum[i],
+                       n->branch_out[i], n->branch[i]);
+    }
+    lift_join(&n->lift, n->pool, n->h, n->z, e, n->branch_out[REAL_BRANCH],
+              n->branch_out[IMAG_BRANCH], R);
+    const struct head_call head = head_call(n);
+    head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
+    revin_restore(n->pool, y, n->out, n->mean, n->scale, gain, bias, B, c->P, c->V);
+}
+
+void network_forward(struct network *n, const real *theta, const real *x, size_t B,
+                     real *y, const struct dropout_step *dropout)
+{
+    n->p = dropout ? n->config.dropout : 0;
+    n->step = dropout ? *dropout : (struct dropout_step){0};
+    forward(n, theta, x, B, y);
+}
+
+void network_forward_keep(struct network *n, const real *theta, const real *x, size_t B,
+                          real *y)
+{
+    network_forward(n, theta, x, B, y, NULL);
+}
+
+/* ---- backward
+ * --------------------------------------------------------------------------- */
+
+void network_backward(struct network *n, const real *theta, const real *dy, real *dtheta,
+                      real *dx)
+{
+    assert(n->training && n->B);
+    const struct network_config *const c = &n->config;
+    const size_t B = n->B, R = B * c->V, F = n->lift.F;
+    const real *const gain = theta + n->at[GAIN], *const e = lift_vector(n, theta);
+    real *const dgain = dtheta + n->at[GAIN], *const dbias = dtheta + n->at[BIAS];
+    real *const de = c->D > 1 ? dtheta + n->at[E] : &n->unused;
+
+    revin_restore_backward(n->pool, n->d_out, dgain, dbias, dy, n->out, n->scale, gain,
+                           theta + n->at[BIAS], B, c->P, c->V);
+    const struct head_call head = head_call(n);
+    memset(n->d_h, 0, R * c->L * c->D * sizeof *n->d_h);
+    head_backward(&head, theta + n->at_head, n->h, n->d_out, n->d_h, dtheta + n->at_head,
+                  n->head);
+    memset(n->d_z, 0, R * c->L * sizeof *n->d_z);
+    lift_join_backward(&n->lift, n->pool, n->d_z, de, n->d_branch_out[REAL_BRANCH],
+                       n->d_branch_out[IMAG_BRANCH], n->d_h, n->z, e, R);
+    for (size_t i = 0; i < BRANCHES; i++) {
+        const struct branch_call branch = branch_call(n, i);
+        memset(n->d_spectrum[i], 0, R * F * sizeof *n->d_spectrum[i]);
+        branch_backward(&branch, theta + n->at_branch[i], e, n->spectrum[i],
+                        n->d_branch_out[i], n->d_spectrum[i], de,
+                        dtheta + n->at_branch[i], n->branch[i]);
+    }
+    lift_backward(&n->lift, n->pool, n->d_z, n->d_spectrum[REAL_BRANCH],
+                  n->d_spectrum[IMAG_BRANCH], R);
+    revin_backward(n->pool, dx, dgain, dbias, n->d_z, n->x, n->mean, n->scale, gain, B,
+                   c->L, c->V);
+}
