@@ -369,6 +369,7 @@ struct csv_reader *csv_open(const struct csv_options *options,
     r->row_line = 1;
     r->c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     csv_init(&r->parser, CSV_STRICT | CSV_STRICT_FINI);
+    csv_set_blk_size(&r->parser, 1 << 16); /* its own 128 make a long field quadratic */
     return r;
 }
 
