@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { INPUT_MAX = 1 << 24 };
@@ -49,12 +51,12 @@ static int replay_folder(const char *folder)
     const int count = scandir(folder, &entries, is_file, alphasort);
     int result = count > 0 ? count : -1; /* an empty corpus proves nothing */
     for (int i = 0; i < count; i++) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        char *path = mem_printf("%s/%s", folder, entries[i]->d_name);
         printf("# %s\n", path);
         fflush(stdout);
         if (replay_file(path))
             result = -1;
+        free(path);
         free(entries[i]);
     }
     if (count >= 0)
@@ -68,8 +70,7 @@ int main(int argc, char **argv)
     const char *name = slash ? slash + 1 : argv[0];
     if (strncmp(name, "replay_", 7) == 0)
         name += 7;
-    char corpus[4096];
-    snprintf(corpus, sizeof corpus, "tests/fuzz/corpus/%s", name);
+    char *corpus = mem_printf("tests/fuzz/corpus/%s", name);
 
     int failed = 0;
     for (int i = 1; i < argc || i == 1; i++) {
@@ -81,5 +82,6 @@ int main(int argc, char **argv)
             printf("ok %s %d files\n", name, count);
         failed += count < 0;
     }
+    free(corpus);
     return failed ? 1 : 0;
 }
