@@ -96,11 +96,11 @@ static int listen_start(struct instance *instance, const struct config *config,
         options->socket ? socket_open(options->socket, err) : options->listen_fd;
     if (options->socket && listen_fd < 0)
         return -1;
-    char *const imports = mem_printf("%s/imports", config->folder);
+    instance->imports = mem_printf("%s/imports", config->folder);
     const struct api_config api = {
         .address = config->listen,
         .listen_fd = listen_fd,
-        .import_folder = imports,
+        .import_folder = instance->imports,
         .http_threads = (size_t)config->http_threads,
         .workers = (size_t)config->workers,
         .connections_max = (size_t)config->connections_max,
@@ -116,9 +116,8 @@ static int listen_start(struct instance *instance, const struct config *config,
         .wake = wake,
         .wake_ctx = instance,
     };
-    if (folder_make(imports, err) == 0)
+    if (folder_make(instance->imports, err) == 0)
         instance->api = api_start(&api, err);
-    free(imports);
     return instance->api ? 0 : -1;
 }
 
@@ -147,5 +146,6 @@ void instance_stop(struct instance *instance)
     api_stop(instance->api);
     serving_free(instance->serving);
     store_close(instance->store);
+    free(instance->imports);
     *instance = (struct instance){0};
 }

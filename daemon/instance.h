@@ -24,6 +24,7 @@ struct instance {
     struct serving *serving;
     struct runner *runner; /* NULL without jobs */
     struct api *api;
+    char *imports; /* folder; the interface keeps a pointer to it */
 };
 
 struct instance_options {

@@ -23,7 +23,7 @@ for n in $(seq 40); do
         "$url" "$tmp/body.$n" "$tmp/answer.$n" "$tmp/header.$n"
 done | sed 1d >"$tmp/requests"
 
-curl -s --parallel --parallel-max 40 --config "$tmp/requests" >"$tmp/codes"
+curl -sS --no-progress-meter --parallel --parallel-max 40 --config "$tmp/requests" >"$tmp/codes"
 accepted=$(grep -c '^200$' "$tmp/codes")
 busy=$(grep -c '^503$' "$tmp/codes")
 body=$(sort "$tmp/codes" | uniq -c)
