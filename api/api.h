@@ -24,10 +24,10 @@ enum { FORECASTER_NAME_MAX = 64 };
 /* A forecaster's definition, read from its JSON text. */
 struct forecaster {
     char name[FORECASTER_NAME_MAX];
-    char *select;        /* a selector of labels.h */
+    char *select; /* a selector of labels.h */
     int64_t step_ms;
     enum aggregate aggregate;
-    int64_t history_ms;  /* how far back training reads; 0: everything */
+    int64_t history_ms; /* how far back training reads; 0: everything */
     size_t quantile_count;
     double quantiles[MODEL_QUANTILES_MAX];
     struct model_spec spec;
@@ -74,13 +74,13 @@ int serving_issue(struct serving *serving, const char *forecaster, int64_t job_i
 /* ---- the server ------------------------------------------------------------------ */
 
 struct api_config {
-    const char *address;   /* "127.0.0.1:9797", "[::1]:0" */
-    int listen_fd;         /* -1, or a socket handed over by systemd */
+    const char *address;       /* "127.0.0.1:9797", "[::1]:0" */
+    int listen_fd;             /* -1, or a socket handed over by systemd */
     const char *import_folder; /* where uploads are spooled */
     size_t http_threads, workers;
     size_t connections_max;
-    size_t body_max;       /* bytes of a JSON body */
-    size_t import_max;     /* bytes of an import, decompressed */
+    size_t body_max;   /* bytes of a JSON body */
+    size_t import_max; /* bytes of an import, decompressed */
     size_t csv_columns_max;
     int64_t future_max_ms; /* how far ahead of the clock a sample may lie */
     int timeout_s;         /* of an idle connection */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * handlers.h -- one handler a route; the table is in routes.c.
+ */
+#ifndef HANDLERS_H
+#define HANDLERS_H
+
+#include "api/request.h"
+
+/* samples.c, import.c, series.c */
+request_handler samples_post, samples_get, import_post, series_get;
+request_push import_push;
+
+/* forecasters.c, models.c */
+request_handler forecasters_get, forecaster_get, forecaster_put, forecaster_delete;
+request_handler models_get;
+
+/* forecast.c, train.c, jobs.c */
+request_handler forecast_get, issue_post, train_post, jobs_get, job_get, job_delete;
+
+/* operations.c, metrics.c */
+request_handler index_get, healthy_get, ready_get, metrics_get;
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * jobs.h -- a job as JSON.
+ */
+#ifndef JOBS_H
+#define JOBS_H
+
+#include <jansson.h>
+
+#include "storage/storage.h"
+
+json_t *job_json(const struct store_job *job);
+
+#endif

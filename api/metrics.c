@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * GET /metrics in Prometheus' text format 0.0.4.
+ */
+#include "api/metrics.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handlers.h"
+#include "api/routes.h"
+#include "api/server.h"
+#include "base/mem.h"
+
+enum { ROUTES_MAX = 64, JOBS_COUNTED = 1000 };
+
+static const char *const dialect_words[DIALECT_COUNT] = {"json", "csv"};
+static const char *const reason_words[REJECT_COUNT] = {"invalid", "future", "conflict",
+                                                       "busy", "store"};
+/* Statuses we answer with; 0 is a client that went away, the last any other. */
+static const unsigned statuses[] = {0,   200, 201, 202, 204, 400, 404,
+                                    405, 409, 413, 415, 500, 503, 999};
+enum { STATUSES = sizeof statuses / sizeof *statuses };
+
+static const double bounds_s[] = {.001, .0025, .005, .01, .025, .05, .1,
+                                  .25,  .5,    1,    2.5, 5,    10,  30};
+enum { BOUNDS = sizeof bounds_s / sizeof *bounds_s };
+
+struct metrics {
+    pthread_mutex_t lock;
+    struct store_counts counts[DIALECT_COUNT];
+    uint64_t rejected[DIALECT_COUNT][REJECT_COUNT];
+    uint64_t requests[ROUTES_MAX + 1][STATUSES]; /* the last row: no route */
+    uint64_t took[ROUTES_MAX + 1][BOUNDS + 1];   /* per bucket, not cumulative */
+    double took_s[ROUTES_MAX + 1];
+};
+
+struct metrics *metrics_new(void)
+{
+    struct metrics *const m = mem_new(1, sizeof *m);
+    pthread_mutex_init(&m->lock, NULL);
+    return m;
+}
+
+void metrics_free(struct metrics *m)
+{
+    if (!m)
+        return;
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+/* ---- counting ---------------------------------------------------------------------- */
+
+void metrics_stored(struct metrics *m, enum dialect dialect,
+                    const struct store_counts *counts)
+{
+    pthread_mutex_lock(&m->lock);
+    m->counts[dialect].stored += counts->stored;
+    m->counts[dialect].replaced += counts->replaced;
+    m->counts[dialect].duplicate += counts->duplicate;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_rejected(struct metrics *m, enum dialect dialect, enum reject_reason reason,
+                      uint64_t samples)
+{
+    pthread_mutex_lock(&m->lock);
+    m->rejected[dialect][reason] += samples;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_request(struct metrics *m, const struct route *route, unsigned status,
+                     double seconds)
+{
+    const size_t row = route ? routes_index(route) : ROUTES_MAX;
+    size_t s = 0;
+    while (s < STATUSES - 1 && statuses[s] != status)
+        s++;
+    size_t b = 0;
+    while (b < BOUNDS && seconds > bounds_s[b])
+        b++;
+    pthread_mutex_lock(&m->lock);
+    m->requests[row][s]++;
+    m->took[row][b]++;
+    m->took_s[row] += seconds;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- writing ------------------------------------------------------------------------
+ */
+
+static void head(struct page *out, const char *name, const char *type, const char *help)
+{
+    page_add(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static uint64_t rejected_all(const struct metrics *m, size_t dialect)
+{
+    uint64_t sum = 0;
+    for (size_t r = 0; r < REJECT_COUNT; r++)
+        sum += m->rejected[dialect][r];
+    return sum;
+}
+
+static void write_samples(struct page *out, const struct metrics *m)
+{
+    head(out, "frwkvd_samples_received_total", "counter",
+         "Samples that arrived: stored, replaced, duplicate and rejected together.");
+    for (size_t d = 0; d < DIALECT_COUNT; d++) {
+        const struct store_counts *const c = &m->counts[d];
+        page_add(out, "frwkvd_samples_received_total{dialect=\"%s\"} %" PRIu64 "\n",
+                 dialect_words[d],
+                 c->stored + c->replaced + c->duplicate + rejected_all(m, d));
+    }
+    head(out, "frwkvd_samples_accepted_total", "counter",
+         "Samples that were committed, by what happened to them.");
+    for (size_t d = 0; d < DIALECT_COUNT; d++) {
+        const struct store_counts *const c = &m->counts[d];
+        const uint64_t values[] = {c->stored, c->replaced, c->duplicate};
+        static const char *const words[] = {"stored", "replaced", "duplicate"};
+        for (size_t i = 0; i < 3; i++)
+            page_add(
+                out,
+                "frwkvd_samples_accepted_total{dialect=\"%s\",result=\"%s\"} %" PRIu64
+                "\n",
+                dialect_words[d], words[i], values[i]);
+    }
+    head(out, "frwkvd_samples_rejected_total", "counter",
+         "Samples that were refused, by the reason of their request's refusal.");
+    for (size_t d = 0; d < DIALECT_COUNT; d++)
+        for (size_t r = 0; r < REJECT_COUNT; r++)
+            page_add(
+                out,
+                "frwkvd_samples_rejected_total{dialect=\"%s\",reason=\"%s\"} %" PRIu64
+                "\n",
+                dialect_words[d], reason_words[r], m->rejected[d][r]);
+}
+
+/* route="/v1/jobs/{id}",method="GET" of a row. */
+static void write_route(struct page *out, size_t row)
+{
+    const struct route *const route = row < routes_count() ? routes_at(row) : NULL;
+    page_add(out, "route=\"%s\",method=\"%s\"", route ? route->pattern : "none",
+             route ? route->method : "none");
+}
+
+static void write_status(struct page *out, unsigned status)
+{
+    if (status == 0)
+        page_add(out, "gone");
+    else if (status == 999)
+        page_add(out, "other");
+    else
+        page_add(out, "%u", status);
+}
+
+static void write_requests(struct page *out, const struct metrics *m)
+{
+    head(out, "frwkvd_http_requests_total", "counter",
+         "Requests that ended; status gone: the client went away before its answer.");
+    for (size_t row = 0; row <= ROUTES_MAX; row++)
+        for (size_t s = 0; s < STATUSES; s++) {
+            if (!m->requests[row][s])
+                continue;
+            page_add(out, "frwkvd_http_requests_total{");
+            write_route(out, row);
+            page_add(out, ",status=\"");
+            write_status(out, statuses[s]);
+            page_add(out, "\"} %" PRIu64 "\n", m->requests[row][s]);
+        }
+}
+
+static void write_duration(struct page *out, const struct metrics *m, size_t row)
+{
+    static const char name[] = "frwkvd_http_request_duration_seconds";
+    uint64_t sum = 0;
+    for (size_t b = 0; b <= BOUNDS; b++) {
+        sum += m->took[row][b];
+        page_add(out, "%s_bucket{", name);
+        write_route(out, row);
+        if (b < BOUNDS)
+            page_add(out, ",le=\"%g\"} %" PRIu64 "\n", bounds_s[b], sum);
+        else
+            page_add(out, ",le=\"+Inf\"} %" PRIu64 "\n", sum);
+    }
+    page_add(out, "%s_sum{", name);
+    write_route(out, row);
+    page_add(out, "} %.9g\n%s_count{", m->took_s[row], name);
+    write_route(out, row);
+    page_add(out, "} %" PRIu64 "\n", sum);
+}
+
+static void write_durations(struct page *out, const struct metrics *m)
+{
+    head(out, "frwkvd_http_request_duration_seconds", "histogram",
+         "From the first byte of a request to the last of its answer.");
+    for (size_t row = 0; row <= ROUTES_MAX; row++) {
+        uint64_t any = 0;
+        for (size_t b = 0; b <= BOUNDS; b++)
+            any += m->took[row][b];
+        if (any)
+            write_duration(out, m, row);
+    }
+}
+
+static int write_jobs(struct page *out, struct store *store, struct err *err)
+{
+    static const char *const states[] = {"queued", "running", "done", "failed",
+                                         "cancelled"};
+    struct store_job *jobs = NULL;
+    size_t count = 0;
+    if (store_jobs(store, JOBS_COUNTED, &jobs, &count, err))
+        return -1;
+    head(out, "frwkvd_jobs", "gauge", "Jobs by state, of the newest thousand.");
+    for (size_t s = 0; s < sizeof states / sizeof *states; s++) {
+        size_t in_state = 0;
+        for (size_t j = 0; j < count; j++)
+            in_state += !strcmp(jobs[j].state, states[s]);
+        page_add(out, "frwkvd_jobs{state=\"%s\"} %zu\n", states[s], in_state);
+    }
+    for (size_t j = 0; j < count; j++)
+        store_job_fini(&jobs[j]);
+    free(jobs);
+    return 0;
+}
+
+/* The store names its figures in full; _total tells a counter. */
+static void write_figure(void *ctx, const char *name, double value)
+{
+    const size_t len = strlen(name);
+    const bool counter = len > 6 && !strcmp(name + len - 6, "_total");
+    head(ctx, name, counter ? "counter" : "gauge", "Operating figure of the store.");
+    page_add(ctx, "%s %.17g\n", name, value);
+}
+
+static void write_process(struct page *out, struct api *api)
+{
+    head(out, "frwkvd_build_info", "gauge", "Constant 1, labelled with the version.");
+    page_add(out, "frwkvd_build_info{version=\"%s\"} 1\n", api->config.version);
+    head(out, "frwkvd_start_time_seconds", "gauge",
+         "When the server started, since 1970.");
+    page_add(out, "frwkvd_start_time_seconds %.3f\n", (double)api->started_ms / 1e3);
+    head(out, "frwkvd_http_work_waiting", "gauge", "Requests that wait for a worker.");
+    page_add(out, "frwkvd_http_work_waiting %zu\n", workers_waiting(api->workers));
+    head(out, "frwkvd_http_body_bytes", "gauge", "Memory that request bodies hold.");
+    page_add(out, "frwkvd_http_body_bytes %zu\n", atomic_load(&api->body_bytes));
+}
+
+int metrics_get(struct request *req, struct reply *reply, struct err *err)
+{
+    struct api *const api = req->api;
+    struct page out = {0};
+    write_process(&out, api);
+    pthread_mutex_lock(&api->metrics->lock);
+    write_samples(&out, api->metrics);
+    write_requests(&out, api->metrics);
+    write_durations(&out, api->metrics);
+    pthread_mutex_unlock(&api->metrics->lock);
+    store_figures(api->config.store, write_figure, &out);
+    if (write_jobs(&out, api->config.store, err)) {
+        free(out.bytes);
+        return -1;
+    }
+    reply_text(reply, 200, "text/plain; version=0.0.4; charset=utf-8", out.bytes,
+               out.len);
+    return HANDLED;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * metrics.h -- what the server counts about itself.
+ *
+ * Samples are counted when their fate is known, all at once, so that in every scrape
+ * received = stored + replaced + duplicate + rejected.  Any thread may call.
+ */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storage/storage.h"
+
+struct metrics;
+struct route;
+
+struct metrics *metrics_new(void) __attribute__((warn_unused_result));
+void metrics_free(struct metrics *metrics);
+
+enum dialect { DIALECT_JSON, DIALECT_CSV, DIALECT_COUNT };
+
+enum reject_reason {
+    REJECT_INVALID,  /* it, or another of its request, breaks a rule */
+    REJECT_FUTURE,   /* too far ahead of the clock, it or another of its request */
+    REJECT_CONFLICT, /* two values for one series and time in one request */
+    REJECT_BUSY,     /* overload: the client was told to come back */
+    REJECT_STORE,    /* the store could not keep it */
+    REJECT_COUNT,
+};
+
+/* A batch was committed. */
+void metrics_stored(struct metrics *metrics, enum dialect dialect,
+                    const struct store_counts *counts);
+/* Samples were refused. */
+void metrics_rejected(struct metrics *metrics, enum dialect dialect,
+                      enum reject_reason reason, uint64_t samples);
+
+/* A request has ended; route NULL: there was none; status 0: the client went away. */
+void metrics_request(struct metrics *metrics, const struct route *route, unsigned status,
+                     double seconds);
+
+#endif

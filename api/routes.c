@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "api/routes.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handlers.h"
+#include "api/problem.h"
+#include "base/mem.h"
+
+static const struct route table[] = {
+    {"GET", "/", index_get, .help = "this text"},
+    {"POST", "/v1/samples", samples_post, .body = BODY_JSON, .help = "store samples"},
+    {"GET", "/v1/samples", samples_get,
+     .help = "read one series: series, from, to, as_of, limit, format=json|csv"},
+    {"POST", "/v1/import", import_post, import_push, BODY_IMPORT,
+     "store a CSV stream: format=wide|long, zone, time_column, prefix, history"},
+    {"GET", "/v1/series", series_get, .help = "find series: select, limit"},
+    {"GET", "/v1/forecasters", forecasters_get, .help = "all definitions"},
+    {"GET", "/v1/forecasters/{name}", forecaster_get, .help = "one definition"},
+    {"PUT", "/v1/forecasters/{name}", forecaster_put, .body = BODY_JSON,
+     .help = "define or change"},
+    {"DELETE", "/v1/forecasters/{name}", forecaster_delete,
+     .help = "delete with its models"},
+    {"GET", "/v1/forecasters/{name}/models", models_get,
+     .help = "the model that serves, and how it was judged"},
+    {"POST", "/v1/forecasters/{name}/train", train_post, .help = "train: a job"},
+    {"GET", "/v1/forecasters/{name}/forecast", forecast_get,
+     .help = "what comes next: horizon, quantiles, series, as_of, format=json|rows|csv"},
+    {"POST", "/v1/forecasters/{name}/issue", issue_post,
+     .help = "forecast now, into the ledger"},
+    {"GET", "/v1/jobs", jobs_get, .help = "newest first: limit"},
+    {"GET", "/v1/jobs/{id}", job_get, .help = "state and progress of one"},
+    {"DELETE", "/v1/jobs/{id}", job_delete, .help = "cancel it"},
+    {"GET", "/metrics", metrics_get, .help = "for Prometheus"},
+    {"GET", "/-/healthy", healthy_get, .help = "200 while the process answers"},
+    {"GET", "/-/ready", ready_get, .help = "200 while samples can be stored"},
+};
+
+/* Every method a path may have, for Allow. */
+static const char *const method_sets[] = {
+    "GET, HEAD", "POST", "GET, HEAD, POST", "GET, HEAD, DELETE", "GET, HEAD, PUT, DELETE",
+};
+
+size_t routes_count(void)
+{
+    return sizeof table / sizeof *table;
+}
+
+const struct route *routes_at(size_t index)
+{
+    return &table[index];
+}
+
+size_t routes_index(const struct route *route)
+{
+    return (size_t)(route - table);
+}
+
+/* Whether path has the form of pattern; where and how long its {} part is. */
+static bool matches(const char *pattern, const char *path, const char **part, size_t *len)
+{
+    const char *const open = strchr(pattern, '{');
+    if (!open)
+        return !strcmp(pattern, path);
+    const size_t head = (size_t)(open - pattern);
+    if (strncmp(pattern, path, head))
+        return false;
+    *part = path + head;
+    *len = strcspn(*part, "/");
+    return *len > 0 && !strcmp(strchr(open, '}') + 1, *part + *len);
+}
+
+/* The set that holds exactly the methods of path. */
+static const char *allowed(const char *path)
+{
+    const char *part;
+    size_t len;
+    size_t got = 0;
+    const char *best = NULL;
+    for (size_t s = 0; s < sizeof method_sets / sizeof *method_sets; s++) {
+        size_t inside = 0;
+        for (size_t r = 0; r < routes_count(); r++)
+            inside += matches(table[r].pattern, path, &part, &len) &&
+                      strstr(method_sets[s], table[r].method);
+        if (inside > got) {
+            got = inside;
+            best = method_sets[s];
+        }
+    }
+    return best;
+}
+
+const struct route *routes_find(const char *method, const char *path, char **name,
+                                struct reply *reply)
+{
+    const char *const wanted = strcmp(method, "HEAD") ? method : "GET";
+    for (size_t r = 0; r < routes_count(); r++) {
+        const char *part = NULL;
+        size_t len = 0;
+        if (strcmp(table[r].method, wanted) ||
+            !matches(table[r].pattern, path, &part, &len))
+            continue;
+        if (part)
+            *name = mem_text_n(part, len);
+        return &table[r];
+    }
+    const char *const allow = allowed(path);
+    if (allow) {
+        char *const detail =
+            mem_printf("method: must be one of %s, got %s", allow, method);
+        reply_problem_status(reply, 405, "method", "This route has no such method",
+                             detail, path);
+        reply->allow = allow;
+        free(detail);
+    } else {
+        struct err err = {0};
+        err_set(&err, ERR_NOT_FOUND, "there is no route %.200s; GET / lists them", path);
+        reply_problem(reply, &err, path, NULL);
+    }
+    return NULL;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * serving.h -- published models in memory, and forecasts from them.
+ */
+#ifndef SERVING_H
+#define SERVING_H
+
+#include "api/api.h"
+
+/* A published model with all that belongs to it.  Read-only while held. */
+struct served {
+    struct forecaster definition;
+    struct model *model;
+    int64_t revision, model_id, published_ms, watermark_ms;
+    unsigned char hash[STORE_HASH_SIZE];
+
+    /* serving.c's, under its lock */
+    int holds;
+    struct served *next;
+    struct forecaster_work *idle[4]; /* work spaces nobody uses now */
+    size_t idle_count;
+};
+
+/* The forecaster's newest model, held until serving_put().  NULL: ERR_NOT_FOUND (no such
+ * forecaster), ERR_CONFLICT (no model yet: says what to do, or which job is at it). */
+struct served *serving_get(struct serving *serving, const char *forecaster,
+                           struct err *err) __attribute__((warn_unused_result));
+void serving_put(struct serving *serving, struct served *served);
+
+/* A work space of a held model, made when none is idle, and back. */
+struct forecaster_work *serving_work(struct serving *serving, struct served *served,
+                                     struct err *err) __attribute__((warn_unused_result));
+void serving_work_done(struct serving *serving, struct served *served,
+                       struct forecaster_work *work);
+
+struct store *serving_store(const struct serving *serving);
+int64_t serving_now_ms(const struct serving *serving);
+
+/* ---- one forecast (forecasting.c) ---------------------------------------------------
+ */
+
+struct forecast_series {
+    char *name;
+    bool served;
+    char why[160];                        /* where it is not */
+    char candidate[MODEL_BUCKETS][24];    /* "" where not known */
+    double skill[MODEL_BUCKETS], missing; /* NAN where not known */
+    float *values;                        /* steps x quantile_count */
+    unsigned char input_hash[STORE_HASH_SIZE];
+};
+
+struct forecast {
+    char forecaster[FORECASTER_NAME_MAX];
+    int64_t issue_id; /* 0: not in the ledger */
+    int64_t revision, model_id, issued_ms;
+    int64_t watermark_ms; /* the newest sample it could know; 0: not known */
+    bool hash_known;
+    unsigned char model_hash[STORE_HASH_SIZE];
+    int64_t first_ms, step_ms;
+    size_t steps;   /* of this forecast */
+    size_t horizon; /* of the model: its eighths bound the buckets */
+    size_t quantile_count;
+    double quantiles[MODEL_QUANTILES_MAX];
+    size_t count;
+    struct forecast_series *series;
+};
+
+void forecast_fini(struct forecast *forecast);
+
+/* What is asked.  Zeroed: everything the definition says. */
+struct forecast_wish {
+    size_t horizon;     /* 0: the forecaster's */
+    const char *series; /* one canonical name, or NULL: all */
+    size_t quantile_count;
+    double quantiles[MODEL_QUANTILES_MAX];
+};
+
+/* Forecasts of now from a held model. */
+int serving_forecast(struct serving *serving, struct served *served,
+                     const struct forecast_wish *wish, struct forecast *out,
+                     struct err *err);
+
+/* Appends to the ledger; job_id and result as in storage.h. */
+int serving_append(struct serving *serving, struct forecast *forecast, int64_t job_id,
+                   const char *result, struct err *err);
+
+/* First step past a bucket of a horizon: its eighth, quarter, half, and end. */
+size_t bucket_end(size_t horizon, size_t bucket);
+
+#endif

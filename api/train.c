@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * POST /v1/forecasters/{name}/train: queues the job, if there is enough to learn from.
+ */
+#include "api/handlers.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/jobs.h"
+#include "api/problem.h"
+#include "api/query.h"
+#include "api/reading.h"
+#include "api/server.h"
+#include "base/mem.h"
+
+/* Says what there is, what is needed, and when that will be there at the usual pace. */
+static void reply_too_little(const struct forecaster *f, size_t there, size_t needed,
+                             int64_t from_ms, const char *instance, struct reply *reply)
+{
+    char step[TIME_TEXT_SIZE], ready[TIME_TEXT_SIZE];
+    const int64_t ready_ms = from_ms + (int64_t)(needed - there) * f->step_ms;
+    struct err err = {0};
+    err_set(&err, ERR_CONFLICT,
+            "history: must be at least %zu steps of %s, will be at %s, got %zu", needed,
+            duration_format(f->step_ms, step), time_format(ready_ms, ready), there);
+    reply_problem(reply, &err, instance,
+                  json_pack("{s:I, s:I, s:s, s:s}", "there", (json_int_t)there, "needed",
+                            (json_int_t)needed, "step", step, "ready", ready));
+}
+
+/* Whether the history suffices for a model without training.  Fills reply where not. */
+static bool enough(struct request *req, const struct forecaster *f, struct reply *reply)
+{
+    const struct api_config *const config = &req->api->config;
+    const int64_t now_ms = clock_now_ms(&config->clock);
+    const int64_t now_step_ms = grid_floor_ms(now_ms, f->step_ms);
+    const size_t needed = model_rows_for_candidates(&f->spec);
+    struct extent extent = {0};
+    struct err none = {0};
+    const int rc = extent_read(f, config->store, now_ms, &extent, &none);
+    const size_t there = extent.rows;
+    /* Data that ended long ago grows, if at all, from now on. */
+    const int64_t from_ms =
+        rc == 0 && extent.end_ms > now_step_ms ? extent.end_ms : now_step_ms;
+    extent_fini(&extent);
+    if (rc && none.code != ERR_CONFLICT)
+        reply_problem(reply, &none, req->path, NULL);
+    else if (there < needed)
+        reply_too_little(f, there, needed, from_ms, req->path, reply);
+    return reply->status == 0;
+}
+
+static int read_definition(struct request *req, struct forecaster *out, struct err *err)
+{
+    struct store_forecaster stored = {0};
+    if (store_forecaster_get(req->api->config.store, req->name, &stored, err))
+        return -1;
+    const int rc =
+        forecaster_parse(req->name, stored.body, strlen(stored.body), out, NULL, err);
+    store_forecaster_fini(&stored);
+    return rc;
+}
+
+int train_post(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct api_config *const config = &req->api->config;
+    struct forecaster definition;
+    if (query_none(req, err) || read_definition(req, &definition, err))
+        return -1;
+    const bool go = enough(req, &definition, reply);
+    forecaster_fini(&definition);
+    if (!go)
+        return HANDLED;
+    int64_t id = 0;
+    bool created = false;
+    struct store_job job = {0};
+    if (store_job_add(config->store, "train", req->name, &id, &created, err) ||
+        store_job_get(config->store, id, &job, err))
+        return -1;
+    config->wake(config->wake_ctx);
+    reply_json(reply, 202, job_json(&job), DIGITS_SHORT);
+    reply->location = mem_printf("/v1/jobs/%" PRId64, id);
+    store_job_fini(&job);
+    return HANDLED;
+}
