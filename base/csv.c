@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/labels.h"
+#include "base/column.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/text.h"
@@ -123,56 +123,13 @@ static int take_time(struct csv_reader *r, int64_t *time_ms)
 
 /* ---- names of series --------------------------------------------------------------- */
 
-/* prefix + text as a metric name: one "_" for each character that cannot be in it. */
-static void to_metric(const char *prefix, const char *text, char *out)
-{
-    const char *const parts[] = {prefix, text};
-    char *const start = out;
-    if (*prefix == '\0' && *text >= '0' && *text <= '9')
-        *out++ = '_';
-    for (size_t p = 0; p < 2; p++) {
-        for (const char *c = parts[p]; *c; c++) {
-            const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z');
-            const bool digit = *c >= '0' && *c <= '9' && out > start;
-            if (letter || digit || *c == '_' || *c == ':')
-                *out++ = *c;
-            else if ((*c & 0xC0) != 0x80) /* not for the rest of a UTF-8 character */
-                *out++ = '_';
-        }
-    }
-    *out = '\0';
-}
-
-static int parse_column_name(const char *prefix, const char *text, size_t len,
-                             struct labels *labels, struct err *err)
-{
-    if (strstr(text, "=\""))
-        return labels_parse(text, len, labels, err);
-    if (len == 0)
-        return err_set(err, ERR_INVALID, "series: must have a name");
-    if (len + strlen(prefix) >= LABELS_TEXT_MAX - 1)
-        return err_set(err, ERR_INVALID, "series: must be below %d bytes",
-                       LABELS_TEXT_MAX);
-    char metric[LABELS_TEXT_MAX];
-    labels->count = labels->used = 0;
-    to_metric(prefix, text, metric);
-    const size_t prefix_len = strlen(prefix);
-    const bool same = strncmp(metric, prefix, prefix_len) == 0 &&
-                      strcmp(metric + prefix_len, text) == 0;
-    if (labels_add(labels, "__name__", metric, err))
-        return -1;
-    return same ? 0 : labels_add(labels, "column", text, err);
-}
-
 /* The id of the series that a field names, announced to the sink if new. */
 static int series_of(struct csv_reader *r, size_t field, size_t *id, bool *is_new)
 {
     const char *prefix = r->options.series_prefix ? r->options.series_prefix : "";
-    struct labels labels;
     char canonical[LABELS_TEXT_MAX];
-    if (parse_column_name(prefix, field_text(r, field), r->fields[field].len, &labels,
-                          r->err) ||
-        labels_format(&labels, canonical, r->err)) {
+    if (column_series(prefix, field_text(r, field), r->fields[field].len, canonical,
+                      r->err)) {
         err_prefix(r->err, "column %zu", field + 1);
         return -1;
     }

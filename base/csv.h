@@ -11,10 +11,7 @@
  * In `wide` the first column is the time whatever its name, unless time_column names
  * another; in `long` that column is `time` or what time_column names.
  *
- * A column's name is a series as it stands when it has labels (`cpu{host="a"}`, known
- * by its `="`).  Any other text becomes a metric name: `series_prefix` is put before
- * it, characters a metric name cannot have become "_", a digit in front gets a "_"
- * before it, and the text as written is kept in the label `column` if it changed.
+ * A column's name becomes a series as column.h says, `series_prefix` before it.
  * Two columns of `wide`, or two rows of `rows`, cannot be the same series.
  *
  * An empty field, "NaN", "NA" and "null" (in any case) are missing values and give no
