@@ -114,5 +114,7 @@ void reply_problem(struct reply *reply, const struct err *err, const char *insta
 void reply_problem_status(struct reply *reply, unsigned status, const char *word,
                           const char *title, const char *detail, const char *instance)
 {
-    reply_document(reply, status, document_new(status, word, title, detail, instance));
+    json_t *const document = document_new(status, word, title, detail, instance);
+    add_parts(document, ERR_INVALID, detail);
+    reply_document(reply, status, document);
 }

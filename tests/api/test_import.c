@@ -115,7 +115,7 @@ static void test_many_batches(void **state)
     struct fixture *const f = *state;
     const size_t rows = 60000;
     struct page_of_rows page = rows_new(rows);
-    a = ask(f, "POST", "/v1/import", "", page.text, page.len);
+    struct answer a = ask(f, "POST", "/v1/import", "", page.text, page.len);
     assert_status(a, 200);
     assert_int_equal(number(&a, "stored"), 3 * rows);
     answer_fini(&a);
