@@ -31,7 +31,7 @@ struct threads;
 /* ---- settings ------------------------------------------------------------------ */
 
 enum model_group {
-    GROUP_EACH, /* one shared model, every series by itself; its size knows no count */
+    GROUP_EACH,  /* one shared model, every series by itself; its size knows no count */
     GROUP_JOINT, /* the series are the tokens of one model; their list is fixed */
 };
 
@@ -40,8 +40,8 @@ enum model_schedule { SCHEDULE_COSINE, SCHEDULE_HALVING, SCHEDULE_CONSTANT };
 
 /* How a network is built and trained.  Every field has a row in the settings table. */
 struct model_settings {
-    char preset[16];   /* "default" or "paper" */
-    char mixer[16];    /* "rwkv7" */
+    char preset[16];                          /* "default" or "paper" */
+    char mixer[16];                           /* "rwkv7" */
     int width, ff, heads, lift, layers, rank; /* C, Fd, H, D, layers, low-rank maps */
     double dropout;
     bool out_dropout;
@@ -51,8 +51,8 @@ struct model_settings {
     int steps_per_epoch; /* 0: every window once an epoch; else at most so many steps */
     enum model_schedule schedule;
     double learning_rate, weight_decay;
-    bool decay_all;    /* weight decay on every trained tensor (preset paper) */
-    double ema;        /* 0: off; else the largest decay of the averaged weights */
+    bool decay_all;     /* weight decay on every trained tensor (preset paper) */
+    double ema;         /* 0: off; else the largest decay of the averaged weights */
     double max_missing; /* a window whose input misses a larger share is left out */
     int64_t seed;
 };
@@ -97,7 +97,9 @@ size_t model_rows_for_candidates(const struct model_spec *spec);
 
 struct model_epoch {
     int epoch; /* from 1 */
-    double loss_train, loss_valid, rate, seconds;
+    double loss_train, loss_valid;
+    double rate;    /* of learning, at the epoch's end */
+    double seconds; /* wall time; NAN in a model that was loaded */
     bool best;
 };
 
@@ -120,12 +122,12 @@ struct model_champion {
 
 struct model_report {
     size_t windows_fit, windows_stop, windows_judge;
-    size_t season;          /* found or given, 1 for none */
+    size_t season; /* found or given, 1 for none */
     size_t figure_count, epoch_count, series_count;
     struct model_figure *figures;
     struct model_epoch *epochs;
     struct model_champion *champions; /* series_count x MODEL_BUCKETS */
-    char note[200]; /* why nothing was trained, where so; else "" */
+    char note[200];                   /* why nothing was trained, where so; else "" */
 };
 
 void model_report_fini(struct model_report *report);
@@ -133,11 +135,12 @@ void model_report_fini(struct model_report *report);
 /* ---- training ------------------------------------------------------------------ */
 
 struct model_progress {
-    const char *phase; /* "fit", "judge", "refit" */
-    int epoch, epochs;
-    uint64_t step, steps;
-    double loss_train, loss_valid; /* NAN before the first */
-    double steps_per_s, eta_s;
+    const char *phase;             /* "fit", "judge", "refit" */
+    int epoch, epochs;             /* the one being worked on, from 1; at most so many */
+    uint64_t step, steps;          /* done in this phase, of at most */
+    double loss_train, loss_valid; /* so far in this epoch, of the last; NAN before */
+    double steps_per_s, eta_s;     /* to the end of this phase, without an early stop */
+    const char *note; /* something worth a line, once: a checkpoint resumed or ignored */
 };
 
 /* All may be NULL / 0.  Called from the training thread. */
@@ -195,12 +198,12 @@ void forecaster_work_free(struct forecaster_work *work);
 
 /* The answer for one series. */
 struct model_answer {
-    bool served;      /* false: why says what is missing for this series */
+    bool served; /* false: why says what is missing for this series */
     char why[160];
     char candidate[MODEL_BUCKETS][24]; /* who served each bucket */
     double skill[MODEL_BUCKETS];       /* judged; NAN where unknown */
-    double missing;   /* share of its look-back that was missing */
-    double *values;   /* horizon x quantile_count, by the caller */
+    double missing;                    /* share of its look-back that was missing */
+    double *values;                    /* horizon x quantile_count, by the caller */
 };
 
 /*

@@ -38,7 +38,8 @@ void safetensors_free(struct safetensors *file);
 size_t safetensors_count(const struct safetensors *file);
 const struct safetensor *safetensors_at(const struct safetensors *file, size_t index);
 /* NULL where there is no such tensor, or no such metadata key. */
-const struct safetensor *safetensors_find(const struct safetensors *file, const char *name);
+const struct safetensor *safetensors_find(const struct safetensors *file,
+                                          const char *name);
 const char *safetensors_meta(const struct safetensors *file, const char *key);
 
 /* Copies out as real or double from F32 or F64, which must hold count elements. */

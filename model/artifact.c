@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/artifact.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_t series,
+                           char *const *names)
+{
+    struct model *const m = mem_new(1, sizeof *m);
+    m->spec = *spec;
+    m->step_ms = step_ms;
+    m->series = series;
+    m->names = mem_new(series, sizeof *m->names);
+    for (size_t s = 0; s < series; s++)
+        m->names[s] = mem_text(names[s] ? names[s] : "");
+    m->by_name = mem_new(series, sizeof *m->by_name);
+    m->mean = mem_new(series, sizeof *m->mean);
+    m->sd = mem_new(series, sizeof *m->sd);
+    m->verdicts = mem_new((series + 1) * MODEL_BUCKETS, sizeof *m->verdicts);
+    return m;
+}
+
+void model_free(struct model *model)
+{
+    if (!model)
+        return;
+    for (size_t s = 0; s < model->series; s++)
+        free(model->names[s]);
+    free(model->names);
+    free(model->by_name);
+    free(model->mean);
+    free(model->sd);
+    free(model->verdicts);
+    for (int c = 0; c < CANDIDATES; c++)
+        bands_fini(&model->bands[c]);
+    free(model->theta);
+    model_report_fini(&model->report);
+    free(model);
+}
+
+static int compare_names(const void *a, const void *b, void *names)
+{
+    char *const *const list = names;
+    return strcmp(list[*(const size_t *)a], list[*(const size_t *)b]);
+}
+
+int artifact_index(struct model *model)
+{
+    for (size_t s = 0; s < model->series; s++)
+        model->by_name[s] = s;
+    qsort_r(model->by_name, model->series, sizeof *model->by_name, compare_names,
+            model->names);
+    for (size_t i = 1; i < model->series; i++)
+        if (strcmp(model->names[model->by_name[i - 1]],
+                   model->names[model->by_name[i]]) == 0)
+            return -1;
+    return 0;
+}
+
+size_t artifact_find(const struct model *model, const char *name)
+{
+    size_t low = 0, high = model->series;
+    while (name && low < high) {
+        const size_t middle = low + (high - low) / 2, s = model->by_name[middle];
+        const int order = strcmp(name, model->names[s]);
+        if (order == 0)
+            return s;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return model->series;
+}
+
+bool artifact_serves(const struct model *model, int candidate)
+{
+    for (size_t i = 0; i < (model->series + 1) * MODEL_BUCKETS; i++)
+        if (model->verdicts[i].champion == candidate ||
+            model->verdicts[i].fallback == candidate)
+            return true;
+    return false;
+}
+
+const struct model_spec *model_spec(const struct model *model)
+{
+    return &model->spec;
+}
+
+const struct model_report *model_report(const struct model *model)
+{
+    return &model->report;
+}
+
+size_t model_series(const struct model *model)
+{
+    return model->series;
+}
+
+const char *model_series_name(const struct model *model, size_t index)
+{
+    return index < model->series ? model->names[index] : NULL;
+}
+
+size_t model_params(const struct model *model)
+{
+    return model->theta ? model->params : 0;
+}
+
+int64_t model_step_ms(const struct model *model)
+{
+    return model->step_ms;
+}
+
+size_t model_tail_rows(const struct model *model)
+{
+    return candidate_tail(model->spec.lookback, model->season);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * artifact.h -- what a struct model is inside.  Read-only once made.
+ */
+#ifndef ARTIFACT_H
+#define ARTIFACT_H
+
+#include "base/real.h"
+#include "model/candidate.h"
+#include "model/conformal.h"
+#include "model/model.h"
+#include "model/referee.h"
+
+struct model {
+    struct model_spec spec;
+    int64_t step_ms;
+    size_t season; /* found or given */
+    size_t series; /* in the training's order */
+    char **names;
+    size_t *by_name;   /* indices of names in strcmp() order */
+    double *mean, *sd; /* of each series, of all rows */
+
+    struct verdict *verdicts; /* (series + 1, MODEL_BUCKETS); the last for strangers */
+    /* Of a candidate that may serve somebody, else empty.  (series + 1) rows: offsets in
+     * the data's units, the strangers' row in their own deviations. */
+    struct bands bands[CANDIDATES];
+
+    real *theta; /* NULL where nothing was trained */
+    size_t size, params;
+    struct model_report report;
+};
+
+/* An empty model for `series` names, which it copies. */
+struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_t series,
+                           char *const *names);
+
+/* Fills by_name; -1 when a name stands twice. */
+int artifact_index(struct model *model);
+
+/* Index of a series, or model->series for a stranger. */
+size_t artifact_find(const struct model *model, const char *name);
+
+/* Whether a candidate may be asked to serve: by a champion or a fallback entry. */
+bool artifact_serves(const struct model *model, int candidate);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The protocol of the literature: fit on the train part, stop on the validation part,
+ * every window of the test part counted once.  Who serves, and the bands, come from
+ * the validation part (candidates without training: from everything before the test
+ * part); the test part is heard last and changes nothing.
+ */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/candidate.h"
+#include "model/cut.h"
+#include "model/fit.h"
+#include "model/frwkv.h"
+#include "model/pulse.h"
+#include "model/referee.h"
+#include "model/report.h"
+#include "model/spec.h"
+#include "model/threads.h"
+#include "model/windows.h"
+
+/* Forecasts of one batch while judging. */
+enum { JUDGE_BATCH = 64 };
+
+struct backtest {
+    const struct model_spec *spec;
+    const struct model_hooks *hooks;
+    struct threads *pool;
+    struct cut cut;
+    unsigned mask; /* candidates that take part */
+    size_t season;
+    struct panel panel;
+    struct fit fit;
+    struct frwkv frwkv;
+    struct referee referee;
+    struct bands bands[CANDIDATES];
+    struct verdict *verdicts;
+};
+
+static int parse_mask(const char *const *names, size_t count, unsigned *mask,
+                      struct err *err)
+{
+    *mask = names ? 0 : (1u << CANDIDATES) - 1;
+    for (size_t i = 0; names && i < count; i++) {
+        const int c = candidate_find(names[i]);
+        if (c < 0)
+            return err_set(err, ERR_INVALID, "model: no candidate \"%.40s\"", names[i]);
+        *mask |= 1u << c;
+    }
+    return *mask ? 0 : err_set(err, ERR_INVALID, "model: no candidate is named");
+}
+
+static bool takes_part(const struct backtest *b, int candidate)
+{
+    return b->mask >> candidate & 1;
+}
+
+static int train_frwkv(struct backtest *b, const struct grid *grid, struct err *err)
+{
+    if (fit_init(&b->fit, &b->panel, &b->cut, b->spec, b->season,
+                 fit_fingerprint(grid, b->spec, &b->cut), b->hooks, b->pool, err))
+        return -1;
+    if (b->fit.windows.count == 0 || b->fit.stop.count == 0)
+        return err_set(err, ERR_CONFLICT,
+                       "max_missing: no window of the train part misses less than %g",
+                       b->spec->settings.max_missing);
+    if (fit_run(&b->fit, err))
+        return -1;
+    return frwkv_init(&b->frwkv, &b->fit.config, JUDGE_BATCH, b->season,
+                      b->fit.state.best, b->pool, err);
+}
+
+/* Windows with targets in [from, to), forecast by those of mask. */
+static int hear(struct backtest *b, size_t from, size_t to, unsigned mask, unsigned what,
+                size_t *count, struct err *err)
+{
+    const struct candidate_task task = {
+        .panel = &b->panel,
+        .P = b->spec->horizon,
+        .season = b->season,
+        .tail = candidate_tail(b->spec->lookback, b->season),
+        .frwkv = &b->frwkv,
+    };
+    struct windows windows;
+    if (windows_init(&windows, &b->panel, b->spec->lookback, b->spec->horizon, b->season,
+                     from, to, 1, err))
+        return -1;
+    struct pulse pulse;
+    pulse_start(&pulse, b->hooks, "judge", 0, windows.count);
+    const int rc =
+        referee_hear(&b->referee, &task, &windows, 1, mask & b->mask, what, &pulse, err);
+    if (count)
+        *count = windows.count;
+    windows_fini(&windows);
+    return rc;
+}
+
+static int choose(struct backtest *b, struct err *err)
+{
+    const struct cut *const cut = &b->cut;
+    const unsigned untrained = candidate_untrained();
+    if (hear(b, 0, cut->fit + b->spec->horizon - 1, untrained, HEAR_DUEL, NULL, err) ||
+        hear(b, cut->fit, cut->stop, ~0u, HEAR_DUEL | HEAR_KEEP, NULL, err))
+        return -1;
+    referee_decide(&b->referee, b->mask, b->verdicts);
+    for (int c = 0; c < CANDIDATES; c++)
+        if (takes_part(b, c) &&
+            referee_bands(&b->referee, c, 0, 1, NULL, &b->bands[c], err))
+            return -1;
+    b->referee.bands = b->bands;
+    return 0;
+}
+
+static int fill_report(struct backtest *b, struct model_report *report, struct err *err)
+{
+    const size_t S = b->panel.cols;
+    memset(b->referee.seconds, 0, sizeof b->referee.seconds);
+    if (hear(b, b->cut.stop, b->cut.end, ~0u, HEAR_SCORE | HEAR_BANDS,
+             &report->windows_judge, err))
+        return -1;
+    b->referee.seconds[CANDIDATE_FRWKV] += b->fit.seconds;
+    referee_skills(&b->referee, b->verdicts);
+
+    report->season = b->season;
+    report_figures(report, &b->referee, b->mask, b->verdicts, b->cut.fit, b->season,
+                   b->fit.params);
+    report_champions(report, b->verdicts, S);
+    report_epochs(report, &b->fit.state);
+    report->windows_fit = b->fit.windows.count;
+    report->windows_stop = b->fit.stop.count;
+    return 0;
+}
+
+int model_backtest(const struct grid *grid, const struct model_spec *spec,
+                   const struct model_split *split, const char *const *candidate_names,
+                   size_t candidate_count, const struct model_hooks *hooks,
+                   struct model_report *report, struct err *err)
+{
+    struct backtest b = {.spec = spec, .hooks = hooks};
+    *report = (struct model_report){0};
+    if (model_spec_check(spec, grid, err) ||
+        parse_mask(candidate_names, candidate_count, &b.mask, err) ||
+        cut_split(split, grid->rows, spec->lookback, spec->horizon, &b.cut, err) ||
+        panel_init(&b.panel, grid, spec->group, b.cut.fit, err))
+        return -1;
+    int rc = -1;
+    b.pool = threads_start(hooks ? hooks->threads : 1);
+    b.season = spec->season ? spec->season : panel_season(&b.panel, b.cut.fit);
+    b.verdicts = mem_new((grid->cols + 1) * MODEL_BUCKETS, sizeof *b.verdicts);
+    if ((takes_part(&b, CANDIDATE_FRWKV) && train_frwkv(&b, grid, err)) ||
+        referee_init(&b.referee, &b.panel, spec->horizon, err) || choose(&b, err) ||
+        fill_report(&b, report, err))
+        goto out;
+    rc = 0;
+out:
+    for (int c = 0; c < CANDIDATES; c++)
+        bands_fini(&b.bands[c]);
+    free(b.verdicts);
+    referee_fini(&b.referee);
+    frwkv_fini(&b.frwkv);
+    fit_fini(&b.fit);
+    threads_stop(b.pool);
+    panel_fini(&b.panel);
+    if (rc)
+        model_report_fini(report);
+    return rc;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/candidate.h"
+
+#include <string.h>
+
+#include "model/model.h"
+
+enum { TAIL_SEASONS = 4 };
+
+const struct candidate candidates[CANDIDATES] = {
+    [CANDIDATE_NAIVE] = {"naive", false, naive_forecast},
+    [CANDIDATE_SEASONAL_NAIVE] = {"seasonal_naive", false, seasonal_forecast},
+    [CANDIDATE_FRWKV] = {"frwkv", true, frwkv_forecast},
+};
+
+int candidate_find(const char *name)
+{
+    for (int i = 0; i < CANDIDATES; i++)
+        if (strcmp(candidates[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+unsigned candidate_untrained(void)
+{
+    unsigned mask = 0;
+    for (int i = 0; i < CANDIDATES; i++)
+        mask |= candidates[i].trained ? 0u : 1u << i;
+    return mask;
+}
+
+const char *model_candidate(size_t index)
+{
+    return index < CANDIDATES ? candidates[index].name : NULL;
+}
+
+size_t candidate_tail(size_t lookback, size_t season)
+{
+    const size_t seasons = TAIL_SEASONS * season;
+    return seasons > lookback ? seasons : lookback;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * candidate.h -- everything that can forecast, behind one table.
+ *
+ * The table is ordered from the simplest: the referee lets a candidate serve only
+ * where it beat every one before it.  A candidate without training looks back at most
+ * `tail` rows, so an answer never depends on how much history a caller happens to
+ * hold.
+ */
+#ifndef CANDIDATE_H
+#define CANDIDATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model/panel.h"
+
+struct frwkv;
+
+enum { CANDIDATE_NAIVE, CANDIDATE_SEASONAL_NAIVE, CANDIDATE_FRWKV, CANDIDATES };
+
+struct candidate_task {
+    const struct panel *panel;
+    size_t P, season, tail; /* steps; rows looked back at */
+    struct frwkv *frwkv;    /* NULL where nothing was trained */
+};
+
+struct candidate {
+    const char *name;
+    bool trained;
+    /* y (count,P,W), W = panel->width: forecasts from count origins; NaN where there
+     * is nothing to forecast from. */
+    void (*forecast)(const struct candidate_task *task, const struct origin *at,
+                     size_t count, double *y);
+};
+
+extern const struct candidate candidates[CANDIDATES];
+
+/* Index of a name, or -1. */
+int candidate_find(const char *name);
+
+/* The mask of candidates that need no training; bit i is candidate i. */
+unsigned candidate_untrained(void);
+
+/* Rows looked back at: a few seasons, so that gaps of whole seasons are bridged. */
+size_t candidate_tail(size_t lookback, size_t season);
+
+/* The functions behind the table. */
+void naive_forecast(const struct candidate_task *task, const struct origin *at,
+                    size_t count, double *y);
+void seasonal_forecast(const struct candidate_task *task, const struct origin *at,
+                       size_t count, double *y);
+void frwkv_forecast(const struct candidate_task *task, const struct origin *at,
+                    size_t count, double *y);
+
+#endif

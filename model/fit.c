@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/fit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "model/digest.h"
+#include "model/frwkv.h"
+#include "model/pulse.h"
+
+static void digest_setting(void *ctx, const char *key, const char *value,
+                           const char *help)
+{
+    (void)help;
+    digest_text(ctx, key);
+    digest_text(ctx, value);
+}
+
+uint64_t fit_fingerprint(const struct grid *grid, const struct model_spec *spec,
+                         const struct cut *cut)
+{
+    struct digest d = {0};
+    const uint64_t numbers[] = {(uint64_t)grid->start_ms,
+                                (uint64_t)grid->step_ms,
+                                grid->rows,
+                                grid->cols,
+                                spec->group,
+                                spec->lookback,
+                                spec->horizon,
+                                spec->season,
+                                cut->fit,
+                                cut->stop,
+                                cut->end};
+    digest_bytes(&d, numbers, sizeof numbers);
+    model_settings_each(&spec->settings, digest_setting, &d);
+    for (size_t c = 0; c < grid->cols; c++)
+        digest_text(&d, grid->names[c] ? grid->names[c] : "");
+    digest_bytes(&d, grid->values, grid->rows * grid->cols * sizeof *grid->values);
+    return d.state;
+}
+
+static int cut_windows(struct fit *fit, const struct panel *panel, const struct cut *cut,
+                       struct err *err)
+{
+    const struct model_spec *const spec = fit->spec;
+    if (windows_init(&fit->windows, panel, spec->lookback, spec->horizon, fit->season, 0,
+                     cut->fit, spec->settings.max_missing, err) ||
+        windows_init(&fit->stop, panel, spec->lookback, spec->horizon, fit->season,
+                     cut->fit, cut->stop, 1, err))
+        return -1;
+    fit->pace = train_pace(&spec->settings, fit->windows.count);
+    /* Where an epoch is capped, validating costs no more windows than training. */
+    if (spec->settings.steps_per_epoch > 0 && fit->pace.per_epoch > 0)
+        windows_thin(&fit->stop, fit->pace.per_epoch * fit->pace.batch);
+    return 0;
+}
+
+int fit_init(struct fit *fit, const struct panel *panel, const struct cut *cut,
+             const struct model_spec *spec, size_t season, uint64_t fingerprint,
+             const struct model_hooks *hooks, struct threads *pool, struct err *err)
+{
+    *fit = (struct fit){.spec = spec,
+                        .hooks = hooks,
+                        .pool = pool,
+                        .season = season,
+                        .fingerprint = fingerprint};
+    struct network *shape = NULL;
+    int rc = -1;
+    if (frwkv_config(spec, panel->width, &fit->config, err) ||
+        !(shape = network_new(&fit->config, 1, false, NULL, err)) ||
+        train_state_init(&fit->state, network_size(shape), spec->settings.epochs, err) ||
+        cut_windows(fit, panel, cut, err))
+        goto out;
+    fit->params = network_params(shape);
+    rc = 0;
+out:
+    network_free(shape);
+    if (rc)
+        fit_fini(fit);
+    return rc;
+}
+
+void fit_fini(struct fit *fit)
+{
+    train_state_fini(&fit->state);
+    windows_fini(&fit->windows);
+    windows_fini(&fit->stop);
+}
+
+/* Tells once whether the checkpoint was used. */
+static int note(const struct fit *fit, const char *text, struct err *err)
+{
+    struct pulse pulse;
+    pulse_start(&pulse, fit->hooks, "fit", 0, fit->pace.steps);
+    return pulse_note(&pulse, text, err);
+}
+
+/* Leaves the state where the checkpoint was, or at the beginning of the fit. */
+static int resume(struct fit *fit, const struct network *network, struct err *err)
+{
+    struct err why = {0};
+    train_begin(&fit->state, network, &fit->spec->settings, PHASE_FIT);
+    if (!fit->hooks || !fit->hooks->checkpoint_path)
+        return 0;
+    if (checkpoint_read(&fit->state, fit->hooks->checkpoint_path, fit->fingerprint,
+                        &why) == 0)
+        return note(fit, "going on from the checkpoint", err);
+    if (why.code == ERR_NOT_FOUND)
+        return 0;
+    char text[sizeof why.msg + 32];
+    snprintf(text, sizeof text, "%s: ignored, starting afresh", why.msg);
+    return note(fit, text, err);
+}
+
+static int run(struct fit *fit, const struct windows *windows, const struct windows *stop,
+               struct network *network, struct err *err)
+{
+    const struct train train = {
+        .network = network,
+        .settings = &fit->spec->settings,
+        .windows = windows,
+        .stop = stop,
+        .fit_pace = fit->pace,
+        .state = &fit->state,
+        .hooks = fit->hooks,
+        .fingerprint = fit->fingerprint,
+    };
+    const int64_t start = time_monotonic_ms();
+    const int rc = train_run(&train, err);
+    fit->seconds += (double)(time_monotonic_ms() - start) / 1000.0;
+    return rc;
+}
+
+int fit_run(struct fit *fit, struct err *err)
+{
+    struct network *const network =
+        network_new(&fit->config, fit->pace.batch, true, fit->pool, err);
+    if (!network)
+        return -1;
+    int rc = resume(fit, network, err);
+    if (rc == 0 && fit->state.phase == PHASE_FIT)
+        rc = run(fit, &fit->windows, &fit->stop, network, err);
+    network_free(network);
+    return rc;
+}
+
+int fit_again(struct fit *fit, const struct panel *panel, struct err *err)
+{
+    const struct model_spec *const spec = fit->spec;
+    struct windows all;
+    if (windows_init(&all, panel, spec->lookback, spec->horizon, fit->season, 0,
+                     panel->rows, spec->settings.max_missing, err))
+        return -1;
+    const size_t batch = train_pace(&spec->settings, all.count).batch;
+    struct network *const network =
+        network_new(&fit->config, batch, true, fit->pool, err);
+    int rc = -1;
+    if (network) {
+        if (fit->state.phase == PHASE_FIT)
+            train_begin(&fit->state, network, &spec->settings, PHASE_REFIT);
+        rc = run(fit, &all, NULL, network, err);
+    }
+    network_free(network);
+    windows_fini(&all);
+    return rc;
+}

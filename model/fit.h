@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fit.h -- the trained candidate's life: fit on one part, refit on everything.
+ *
+ * Goes on from the hooks' checkpoint where that is of the same data and settings:
+ * in the fit, between the two, or in the refit.  A damaged or foreign checkpoint is
+ * ignored, with a note through the progress hook.
+ */
+#ifndef FIT_H
+#define FIT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/checkpoint.h"
+#include "model/cut.h"
+#include "model/model.h"
+#include "model/network.h"
+#include "model/panel.h"
+#include "model/train.h"
+#include "model/windows.h"
+
+struct threads;
+
+struct fit {
+    const struct model_spec *spec;
+    const struct model_hooks *hooks; /* may be NULL */
+    struct threads *pool;            /* borrowed */
+    size_t season;
+    uint64_t fingerprint;
+    struct network_config config;
+    struct train_pace pace;
+    struct train_state state;
+    size_t params;
+    struct windows windows, stop; /* of the fit */
+    double seconds;
+};
+
+/* A fingerprint of everything the weights are a function of. */
+uint64_t fit_fingerprint(const struct grid *grid, const struct model_spec *spec,
+                         const struct cut *cut);
+
+/*
+ * Cuts the windows of the fit and stop parts.  panel is borrowed until fit_fini().
+ * ERR_INVALID for settings that make no network, ERR_NO_MEMORY.  windows.count or
+ * stop.count may be 0: then nothing can be trained and fit_run() must not be called.
+ */
+int fit_init(struct fit *fit, const struct panel *panel, const struct cut *cut,
+             const struct model_spec *spec, size_t season, uint64_t fingerprint,
+             const struct model_hooks *hooks, struct threads *pool, struct err *err);
+void fit_fini(struct fit *fit);
+
+/* Fits to the early stop; state.best are the weights to judge. */
+int fit_run(struct fit *fit, struct err *err);
+
+/* Trains once more on all of a panel, for as many steps as the best weights had seen.
+ * The weights to serve are train_result(). */
+int fit_again(struct fit *fit, const struct panel *panel, struct err *err);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * model_forecast(): tail in, quantiles out.
+ *
+ * Candidates without training see one series at a time in the data's own units; the
+ * network sees standardised windows, a batch of series at a time (GROUP_EACH) or all
+ * of the model's at once (GROUP_JOINT, absent ones all missing).  Nothing of one
+ * series' answer depends on which others were asked for.
+ */
+#include "model/model.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/artifact.h"
+#include "model/frwkv.h"
+
+enum { CHUNK = 32 }; /* series at a time */
+
+struct forecaster_work {
+    size_t rows;           /* of the tail looked at */
+    struct panel raw;      /* (rows, CHUNK), one series a window */
+    struct panel z;        /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */
+    double *y[CANDIDATES]; /* (CHUNK, P); the network's of a joint model (P, series) */
+    struct frwkv frwkv;
+    bool has_network;
+};
+
+/* What is known of one column of the request. */
+struct column {
+    size_t index;  /* in the request */
+    size_t series; /* in the model, or its count for a stranger */
+    double mean, sd, missing;
+    bool seen; /* any value in the tail */
+};
+
+/* ---- work space ----------------------------------------------------------------------
+ */
+
+static int panel_space(struct panel *p, size_t rows, size_t cols, size_t width)
+{
+    *p = (struct panel){.cols = cols, .width = width};
+    p->z = mem_try(rows * cols, sizeof *p->z);
+    return p->z ? 0 : -1;
+}
+
+struct forecaster_work *forecaster_work_new(const struct model *model, struct err *err)
+{
+    struct forecaster_work *const w = mem_new(1, sizeof *w);
+    const bool joint = model->spec.group == GROUP_JOINT;
+    const size_t width = joint ? model->series : 1;
+    const size_t P = model->spec.horizon;
+    w->rows = model_tail_rows(model);
+    bool ok = panel_space(&w->raw, w->rows, CHUNK, 1) == 0;
+    if (model->theta)
+        ok &= panel_space(&w->z, w->rows, joint ? width : CHUNK, width) == 0;
+    for (int c = 0; c < CANDIDATES; c++) {
+        const size_t cols = candidates[c].trained && joint ? width : CHUNK;
+        ok &= (w->y[c] = mem_try(cols * P, sizeof(double))) != NULL;
+    }
+    struct network_config config;
+    w->has_network = model->theta != NULL;
+    if (!ok)
+        err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu rows", w->rows);
+    else if (!w->has_network || (frwkv_config(&model->spec, width, &config, err) == 0 &&
+                                 frwkv_init(&w->frwkv, &config, joint ? 1 : CHUNK,
+                                            model->season, model->theta, NULL, err) == 0))
+        return w;
+    forecaster_work_free(w);
+    return NULL;
+}
+
+void forecaster_work_free(struct forecaster_work *work)
+{
+    if (!work)
+        return;
+    panel_fini(&work->raw);
+    panel_fini(&work->z);
+    for (int c = 0; c < CANDIDATES; c++)
+        free(work->y[c]);
+    frwkv_fini(&work->frwkv);
+    free(work);
+}
+
+/* ---- reading the tail ----------------------------------------------------------------
+ */
+
+static struct column look_up(const struct model *m, const struct grid *tail, size_t index,
+                             size_t rows)
+{
+    struct column c = {.index = index, .series = artifact_find(m, tail->names[index])};
+    const double *const values = tail->values + (tail->rows - rows) * tail->cols + index;
+    size_t recent = 0;
+    for (size_t i = 0; i < rows; i++) {
+        const bool here = isfinite(values[i * tail->cols]);
+        c.seen |= here;
+        recent += here && rows - i <= m->spec.lookback;
+    }
+    c.missing = 1 - (double)recent / (double)m->spec.lookback;
+    if (c.series < m->series) {
+        c.mean = m->mean[c.series];
+        c.sd = m->sd[c.series];
+    } else {
+        panel_scale(values, rows, tail->cols, &c.mean, &c.sd);
+    }
+    return c;
+}
+
+/* Column `to` of p = (column - mean) / sd, missing where not finite. */
+static void copy_column(struct panel *p, size_t to, const struct grid *tail,
+                        const struct column *c, double mean, double sd)
+{
+    const double *const values =
+        tail->values + (tail->rows - p->rows) * tail->cols + c->index;
+    for (size_t i = 0; i < p->rows; i++) {
+        const double x = values[i * tail->cols];
+        p->z[i * p->cols + to] = isfinite(x) ? (x - mean) / sd : (double)NAN;
+    }
+}
+
+/* ---- who serves
+ * ------------------------------------------------------------------------ */
+
+static int server(const struct model *m, const struct column *c, int bucket)
+{
+    const struct verdict *const v =
+        &m->verdicts[c->series * MODEL_BUCKETS + (size_t)bucket];
+    const bool gappy = c->missing > m->spec.settings.max_missing;
+    return candidates[v->champion].trained && gappy ? v->fallback : v->champion;
+}
+
+static bool needs_network(const struct model *m, const struct column *c)
+{
+    bool needs = false;
+    for (int b = 0; c->seen && b < MODEL_BUCKETS; b++)
+        needs |= candidates[server(m, c, b)].trained;
+    return needs;
+}
+
+static void run_simple(const struct model *m, struct forecaster_work *w,
+                       const struct grid *tail, const struct column *columns,
+                       size_t count)
+{
+    struct origin at[CHUNK];
+    w->raw.cols = count;
+    for (size_t i = 0; i < count; i++) {
+        copy_column(&w->raw, i, tail, &columns[i], 0, 1);
+        at[i] = (struct origin){(uint32_t)w->raw.rows, (uint32_t)i};
+    }
+    const struct candidate_task task = {
+        .panel = &w->raw,
+        .P = m->spec.horizon,
+        .season = m->season,
+        .tail = w->rows,
+    };
+    for (int c = 0; c < CANDIDATES; c++)
+        if (!candidates[c].trained)
+            candidates[c].forecast(&task, at, count, w->y[c]);
+}
+
+static void run_network(const struct model *m, struct forecaster_work *w,
+                        const struct origin *at, size_t count)
+{
+    const struct candidate_task task = {
+        .panel = &w->z,
+        .P = m->spec.horizon,
+        .season = m->season,
+        .tail = w->rows,
+        .frwkv = &w->frwkv,
+    };
+    candidates[CANDIDATE_FRWKV].forecast(&task, at, count, w->y[CANDIDATE_FRWKV]);
+}
+
+/* Those of a chunk that need the network, each by itself; answers in their places. */
+static void run_network_each(const struct model *m, struct forecaster_work *w,
+                             const struct grid *tail, const struct column *columns,
+                             size_t count)
+{
+    struct origin at[CHUNK];
+    size_t place[CHUNK], n = 0;
+    w->z.cols = count;
+    for (size_t i = 0; i < count; i++)
+        if (needs_network(m, &columns[i])) {
+            copy_column(&w->z, i, tail, &columns[i], columns[i].mean, columns[i].sd);
+            place[n] = i;
+            at[n++] = (struct origin){(uint32_t)w->z.rows, (uint32_t)i};
+        }
+    if (n == 0)
+        return;
+    run_network(m, w, at, n);
+    const size_t P = m->spec.horizon;
+    double *const y = w->y[CANDIDATE_FRWKV];
+    for (size_t i = n; i-- > 0;) /* backwards: a place is never before its answer */
+        memmove(y + place[i] * P, y + i * P, P * sizeof *y);
+}
+
+static void run_network_joint(const struct model *m, struct forecaster_work *w,
+                              const struct grid *tail, const struct column *columns)
+{
+    for (size_t i = 0; i < w->z.rows * m->series; i++)
+        w->z.z[i] = (double)NAN;
+    bool needed = false;
+    for (size_t i = 0; i < tail->cols; i++)
+        if (columns[i].series < m->series) {
+            const struct column *const c = &columns[i];
+            copy_column(&w->z, c->series, tail, c, c->mean, c->sd);
+            needed |= needs_network(m, c);
+        }
+    const struct origin at = {(uint32_t)w->z.rows, 0};
+    if (needed)
+        run_network(m, w, &at, 1);
+}
+
+/* ---- answers
+ * ---------------------------------------------------------------------------- */
+
+/* The least and the most that may be answered; finite. */
+static double bounded(const struct model_spec *spec, double x)
+{
+    double least = fmax(spec->min, -DBL_MAX), most = fmin(spec->max, DBL_MAX);
+    if (spec->integer) {
+        least = ceil(least);
+        most = floor(most);
+        x = round(x);
+    }
+    return fmin(fmax(x, least), most);
+}
+
+/* Place i of the chunk: the point forecast of one candidate, in the data's units. */
+static double point(const struct model *m, const struct forecaster_work *w,
+                    const struct column *c, size_t i, int candidate, size_t j)
+{
+    const double *const y = w->y[candidate];
+    if (!candidates[candidate].trained)
+        return y[i * m->spec.horizon + j];
+    const double z = m->spec.group == GROUP_JOINT ? y[j * m->series + c->series]
+                                                  : y[i * m->spec.horizon + j];
+    return z * c->sd + c->mean;
+}
+
+/* False where the network's answer is not finite. */
+static bool fill_values(const struct model *m, const struct forecaster_work *w,
+                        const struct column *c, size_t i, size_t horizon,
+                        const double *quantiles, size_t count,
+                        struct model_answer *answer)
+{
+    const double unit = c->series < m->series ? 1 : c->sd;
+    for (size_t j = 0; j < horizon; j++) {
+        const int candidate = server(m, c, horizon_bucket(j, m->spec.horizon));
+        const double middle = point(m, w, c, i, candidate, j);
+        if (!isfinite(middle))
+            return false;
+        double below = -DBL_MAX;
+        for (size_t q = 0; q < count; q++) {
+            const double offset =
+                bands_offset(&m->bands[candidate], c->series, j, quantiles[q]);
+            /* fmax: two offsets of one line may differ by rounding alone. */
+            const double value = bounded(&m->spec, fmax(middle + unit * offset, below));
+            answer->values[j * count + q] = below = value;
+        }
+    }
+    return true;
+}
+
+static void answer_one(const struct model *m, const struct forecaster_work *w,
+                       const struct column *c, size_t i, size_t horizon,
+                       const double *quantiles, size_t count, struct model_answer *answer)
+{
+    answer->served = c->seen;
+    answer->missing = c->missing;
+    answer->why[0] = '\0';
+    for (int b = 0; b < MODEL_BUCKETS; b++) {
+        const int who = server(m, c, b);
+        const struct verdict *const v =
+            &m->verdicts[c->series * MODEL_BUCKETS + (size_t)b];
+        snprintf(answer->candidate[b], sizeof answer->candidate[b], "%s",
+                 candidates[who].name);
+        answer->skill[b] = who == v->champion ? v->skill : (double)NAN;
+    }
+    if (!answer->served)
+        snprintf(answer->why, sizeof answer->why,
+                 "no value in the last %zu steps, one is needed", w->rows);
+    else if (!fill_values(m, w, c, i, horizon, quantiles, count, answer)) {
+        answer->served = false;
+        snprintf(answer->why, sizeof answer->why, "the forecast is not a finite number");
+    }
+}
+
+static int check_request(const struct model *m, const struct grid *tail, size_t horizon,
+                         const double *quantiles, size_t count, struct err *err)
+{
+    if (horizon < 1 || horizon > m->spec.horizon)
+        return err_set(err, ERR_INVALID, "horizon: must be 1..%zu, got %zu",
+                       m->spec.horizon, horizon);
+    if (count < 1 || count > MODEL_QUANTILES_MAX)
+        return err_set(err, ERR_INVALID, "quantiles: must be 1..%d of them, got %zu",
+                       MODEL_QUANTILES_MAX, count);
+    for (size_t q = 0; q < count; q++)
+        if (!(quantiles[q] > 0) || !(quantiles[q] < 1) ||
+            (q > 0 && !(quantiles[q] > quantiles[q - 1])))
+            return err_set(err, ERR_INVALID,
+                           "quantiles: must ascend inside (0, 1), got %g", quantiles[q]);
+    if (tail->step_ms != m->step_ms)
+        return err_set(err, ERR_INVALID, "step_ms: the model's is %lld, got %lld",
+                       (long long)m->step_ms, (long long)tail->step_ms);
+    return 0;
+}
+
+int model_forecast(const struct model *model, struct forecaster_work *work,
+                   const struct grid *tail, size_t horizon, const double *quantiles,
+                   size_t quantile_count, struct model_answer *answers, struct err *err)
+{
+    if (check_request(model, tail, horizon, quantiles, quantile_count, err))
+        return -1;
+    const size_t rows = tail->rows < work->rows ? tail->rows : work->rows;
+    const bool joint = model->spec.group == GROUP_JOINT;
+    struct column *const columns = mem_try(tail->cols, sizeof *columns);
+    if (!columns)
+        return err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu series",
+                       tail->cols);
+    for (size_t i = 0; i < tail->cols; i++)
+        columns[i] = look_up(model, tail, i, rows);
+    work->raw.rows = work->z.rows = rows;
+    if (work->has_network && joint)
+        run_network_joint(model, work, tail, columns);
+    for (size_t from = 0; from < tail->cols; from += CHUNK) {
+        const size_t rest = tail->cols - from, count = rest < CHUNK ? rest : CHUNK;
+        run_simple(model, work, tail, columns + from, count);
+        if (work->has_network && !joint)
+            run_network_each(model, work, tail, columns + from, count);
+        for (size_t i = 0; i < count; i++)
+            answer_one(model, work, &columns[from + i], i, horizon, quantiles,
+                       quantile_count, &answers[from + i]);
+    }
+    free(columns);
+    return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * frwkv.h -- the network as a candidate: weights, work space, and batches.
+ *
+ * Used by one thread at a time; several can share one array of weights.
+ */
+#ifndef FRWKV_H
+#define FRWKV_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/real.h"
+#include "model/model.h"
+#include "model/network.h"
+
+struct threads;
+
+struct frwkv {
+    struct network *network; /* owned */
+    const real *theta;       /* borrowed */
+    size_t batch, season;
+    real *x, *y; /* owned */
+};
+
+/* The network a spec describes, for windows of width series.  ERR_INVALID names the
+ * setting that breaks a rule. */
+int frwkv_config(const struct model_spec *spec, size_t width,
+                 struct network_config *config, struct err *err);
+
+/* theta may be set later.  season fills gaps of the input. */
+int frwkv_init(struct frwkv *frwkv, const struct network_config *config, size_t batch,
+               size_t season, const real *theta, struct threads *pool, struct err *err);
+void frwkv_fini(struct frwkv *frwkv);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * model_train(): fit | stop | judge, who serves where, then a refit on everything.
+ *
+ * Candidates without training are compared over all history, trained ones in the judge
+ * part alone.  The figures come from the judge part; coverage and WQL from its second
+ * half, with bands calibrated on the first.  Very long or very wide history is judged
+ * at every n-th origin, which the rule's standard errors allow for.
+ */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/artifact.h"
+#include "model/cut.h"
+#include "model/fit.h"
+#include "model/frwkv.h"
+#include "model/pulse.h"
+#include "model/referee.h"
+#include "model/report.h"
+#include "model/spec.h"
+#include "model/threads.h"
+#include "model/windows.h"
+
+enum {
+    JUDGE_BATCH = 64,
+    JUDGE_CELLS = 1 << 26, /* most forecast values of one candidate in one part */
+};
+
+struct learn {
+    const struct grid *grid;
+    const struct model_spec *spec;
+    const struct model_hooks *hooks;
+    struct threads *pool;
+    struct cut cut;
+    bool trained;
+    unsigned mask;
+    size_t season;
+    struct panel panel;
+    struct fit fit;
+    struct frwkv frwkv;
+    struct referee referee;
+    struct bands half[CANDIDATES]; /* of the first half of the judge part */
+    char note[sizeof((struct model_report *)0)->note];
+};
+
+static void decline(struct learn *l, const char *why)
+{
+    l->trained = false;
+    l->mask = candidate_untrained();
+    snprintf(l->note, sizeof l->note, "%s", why);
+}
+
+static int cut_grid(struct learn *l, struct err *err)
+{
+    const size_t rows = l->grid->rows, least = model_rows_for_candidates(l->spec);
+    if (rows < least)
+        return err_set(err, ERR_CONFLICT, "history: %zu steps, at least %zu are needed",
+                       rows, least);
+    l->mask = (1u << CANDIDATES) - 1;
+    l->trained = cut_history(rows, l->spec->lookback, l->spec->horizon, &l->cut);
+    if (!l->trained) {
+        char why[120];
+        snprintf(why, sizeof why, "history: %zu steps, training needs %zu", rows,
+                 model_rows_for_training(l->spec));
+        decline(l, why);
+    }
+    return 0;
+}
+
+static int train_frwkv(struct learn *l, struct err *err)
+{
+    if (fit_init(&l->fit, &l->panel, &l->cut, l->spec, l->season,
+                 fit_fingerprint(l->grid, l->spec, &l->cut), l->hooks, l->pool, err))
+        return -1;
+    if (l->fit.windows.count == 0 || l->fit.stop.count == 0) {
+        decline(l, "history: too much is missing to train on");
+        return 0;
+    }
+    if (fit_run(&l->fit, err))
+        return -1;
+    return frwkv_init(&l->frwkv, &l->fit.config, JUDGE_BATCH, l->season,
+                      l->fit.state.best, l->pool, err);
+}
+
+/* Origins whose targets lie in rows [from, to), no earlier than row `first`. */
+static int hear(struct learn *l, size_t first, size_t from, size_t to, unsigned mask,
+                unsigned what, size_t *count, struct err *err)
+{
+    const struct candidate_task task = {
+        .panel = &l->panel,
+        .P = l->spec->horizon,
+        .season = l->season,
+        .tail = candidate_tail(l->spec->lookback, l->season),
+        .frwkv = &l->frwkv,
+    };
+    struct windows windows;
+    if (windows_init(&windows, &l->panel, first, l->spec->horizon, l->season, from, to, 1,
+                     err))
+        return -1;
+    const size_t stride = windows_space(&windows, JUDGE_CELLS);
+    struct pulse pulse;
+    pulse_start(&pulse, l->hooks, "judge", 0, windows.count);
+    const int rc =
+        referee_hear(&l->referee, &task, &windows, stride, mask, what, &pulse, err);
+    if (count)
+        *count = windows.count;
+    windows_fini(&windows);
+    return rc;
+}
+
+/* Strangers to a joint model have no place in its network. */
+static void settle_strangers(struct model *m)
+{
+    for (int b = 0; b < MODEL_BUCKETS; b++) {
+        struct verdict *const v = &m->verdicts[m->series * MODEL_BUCKETS + (size_t)b];
+        if (m->spec.group == GROUP_JOINT)
+            v->champion = v->fallback;
+    }
+}
+
+static int judge(struct learn *l, struct model *m, struct err *err)
+{
+    const size_t P = l->spec->horizon, end = l->cut.end;
+    /* A horizon of history is enough for a candidate that looks at its last values. */
+    const size_t first = P < l->spec->lookback ? P : l->spec->lookback;
+    const size_t from = l->trained ? l->cut.stop : first;
+    const size_t half = from + (end - from) / 2;
+    if (referee_init(&l->referee, &l->panel, P, err))
+        return -1;
+    if ((l->trained &&
+         hear(l, first, 0, from + P - 1, candidate_untrained(), HEAR_DUEL, NULL, err)) ||
+        hear(l, first, from, end, l->mask, HEAR_DUEL | HEAR_SCORE | HEAR_KEEP,
+             &m->report.windows_judge, err))
+        return -1;
+    for (int c = 0; c < CANDIDATES; c++)
+        if (l->mask >> c & 1 &&
+            referee_bands(&l->referee, c, 0, 0.5, NULL, &l->half[c], err))
+            return -1;
+    l->referee.bands = l->half;
+    if (end - half >= P && hear(l, first, half, end, l->mask, HEAR_BANDS, NULL, err))
+        return -1;
+    referee_decide(&l->referee, l->mask, m->verdicts);
+    settle_strangers(m);
+    referee_skills(&l->referee, m->verdicts);
+    return 0;
+}
+
+static int calibrate(const struct learn *l, struct model *m, struct err *err)
+{
+    for (int c = 0; c < CANDIDATES; c++)
+        if (artifact_serves(m, c) &&
+            referee_bands(&l->referee, c, 0, 1, l->panel.sd, &m->bands[c], err))
+            return -1;
+    return 0;
+}
+
+static void fill_report(const struct learn *l, struct model *m)
+{
+    struct model_report *const r = &m->report;
+    r->season = l->season;
+    report_figures(r, &l->referee, l->mask, m->verdicts, l->cut.fit, l->season,
+                   l->fit.params);
+    for (size_t i = 0; i < r->figure_count; i++)
+        if (strcmp(r->figures[i].candidate, candidates[CANDIDATE_FRWKV].name) == 0)
+            r->figures[i].seconds += l->fit.seconds;
+    report_champions(r, m->verdicts, m->series);
+    if (l->trained) {
+        report_epochs(r, &l->fit.state);
+        r->windows_fit = l->fit.windows.count;
+        r->windows_stop = l->fit.stop.count;
+    }
+    memcpy(r->note, l->note, sizeof r->note);
+}
+
+/* Scales of all rows, and weights that saw them all where the network serves. */
+static int refit(struct learn *l, struct model *m, struct err *err)
+{
+    struct panel all;
+    if (panel_init(&all, l->grid, l->spec->group, l->grid->rows, err))
+        return -1;
+    int rc = 0;
+    memcpy(m->mean, all.mean, m->series * sizeof *m->mean);
+    memcpy(m->sd, all.sd, m->series * sizeof *m->sd);
+    if (l->trained && artifact_serves(m, CANDIDATE_FRWKV)) {
+        rc = fit_again(&l->fit, &all, err);
+        m->size = l->fit.state.size;
+        m->params = l->fit.params;
+        m->theta = rc ? NULL : mem_try(m->size, sizeof *m->theta);
+        if (rc == 0 && !m->theta)
+            rc = err_set(err, ERR_NO_MEMORY, "model: no memory for %zu parameters",
+                         m->size);
+        if (rc == 0)
+            memcpy(m->theta, train_result(&l->fit.state, &l->spec->settings),
+                   m->size * sizeof *m->theta);
+    }
+    panel_fini(&all);
+    return rc;
+}
+
+static int learn(struct learn *l, struct model *m, struct err *err)
+{
+    if (artifact_index(m))
+        return err_set(err, ERR_INVALID, "series: two columns have the same name");
+    if (cut_grid(l, err) ||
+        panel_init(&l->panel, l->grid, l->spec->group, l->cut.fit, err))
+        return -1;
+    l->season = l->spec->season ? l->spec->season : panel_season(&l->panel, l->cut.fit);
+    m->season = l->season;
+    if ((l->trained && train_frwkv(l, err)) || judge(l, m, err))
+        return -1;
+    fill_report(l, m);
+    return calibrate(l, m, err) || refit(l, m, err) ? -1 : 0;
+}
+
+struct model *model_train(const struct grid *grid, const struct model_spec *spec,
+                          const struct model_hooks *hooks, struct err *err)
+{
+    if (model_spec_check(spec, grid, err))
+        return NULL;
+    struct learn l = {.grid = grid,
+                      .spec = spec,
+                      .hooks = hooks,
+                      .pool = threads_start(hooks ? hooks->threads : 1)};
+    struct model *m = artifact_new(spec, grid->step_ms, grid->cols, grid->names);
+    if (learn(&l, m, err)) {
+        model_free(m);
+        m = NULL;
+    }
+    for (int c = 0; c < CANDIDATES; c++)
+        bands_fini(&l.half[c]);
+    referee_fini(&l.referee);
+    frwkv_fini(&l.frwkv);
+    fit_fini(&l.fit);
+    panel_fini(&l.panel);
+    threads_stop(l.pool);
+    return m;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/panel.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "fft/fft.h"
+
+enum { SEASON_SERIES_MAX = 64 };
+
+/* Deviations below this share of the mean are rounding, not movement. */
+static const double least_deviation = 1e-12;
+
+/* In units of the largest value, so that nothing overflows. */
+void panel_scale(const double *values, size_t count, size_t stride, double *mean,
+                 double *sd)
+{
+    double largest = 0, sum = 0, square = 0;
+    size_t seen = 0;
+    for (size_t i = 0; i < count; i++)
+        largest =
+            fmax(largest, isfinite(values[i * stride]) ? fabs(values[i * stride]) : 0);
+    const double unit = largest > 0 ? largest : 1;
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(values[i * stride])) {
+            sum += values[i * stride] / unit;
+            seen++;
+        }
+    const double middle = seen ? sum / (double)seen : 0;
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(values[i * stride])) {
+            const double d = values[i * stride] / unit - middle;
+            square += d * d;
+        }
+    const double deviation = seen ? sqrt(square / (double)seen) : 0;
+    *mean = middle * unit;
+    *sd = deviation > least_deviation ? deviation * unit : 1;
+}
+
+int panel_init(struct panel *panel, const struct grid *grid, enum model_group group,
+               size_t scale_rows, struct err *err)
+{
+    assert(scale_rows <= grid->rows);
+    const size_t rows = grid->rows, cols = grid->cols;
+    *panel = (struct panel){.rows = rows,
+                            .cols = cols,
+                            .width = group == GROUP_JOINT ? cols : 1,
+                            .z = mem_try(rows * cols, sizeof(double)),
+                            .mean = mem_new(cols, sizeof(double)),
+                            .sd = mem_new(cols, sizeof(double))};
+    if (!panel->z) {
+        panel_fini(panel);
+        return err_set(err, ERR_NO_MEMORY, "panel: no memory for %zu x %zu values", rows,
+                       cols);
+    }
+    for (size_t c = 0; c < cols; c++) {
+        panel_scale(grid->values + c, scale_rows, cols, &panel->mean[c], &panel->sd[c]);
+        for (size_t i = c; i < rows * cols; i += cols) {
+            const double x = grid->values[i];
+            panel->z[i] = isfinite(x) ? (x - panel->mean[c]) / panel->sd[c] : (double)NAN;
+        }
+    }
+    return 0;
+}
+
+void panel_fini(struct panel *panel)
+{
+    free(panel->z);
+    free(panel->mean);
+    free(panel->sd);
+    *panel = (struct panel){0};
+}
+
+static size_t season_of(const struct panel *panel, size_t col, size_t rows, double *work)
+{
+    for (size_t i = 0; i < rows; i++)
+        work[i] = panel->z[i * panel->cols + col];
+    const size_t period = fft_dominant_period(work, rows);
+    return period <= rows / 4 ? period : 1;
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
+size_t panel_season(const struct panel *panel, size_t rows)
+{
+    if (rows < 8 || panel->cols == 0)
+        return 1;
+    const size_t looked =
+        panel->cols < SEASON_SERIES_MAX ? panel->cols : SEASON_SERIES_MAX;
+    size_t periods[SEASON_SERIES_MAX];
+    double *const work = mem_new(rows, sizeof *work);
+    for (size_t i = 0; i < looked; i++)
+        periods[i] = season_of(panel, i * panel->cols / looked, rows, work);
+    free(work);
+
+    qsort(periods, looked, sizeof *periods, compare_sizes);
+    size_t best = 1, best_votes = 0;
+    for (size_t i = 0, votes = 0; i < looked; i++) {
+        votes = i > 0 && periods[i] == periods[i - 1] ? votes + 1 : 1;
+        if (periods[i] > 1 && votes > best_votes) {
+            best = periods[i];
+            best_votes = votes;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * referee.h -- lets candidates forecast the same origins, and says who serves where.
+ *
+ * The rule, per series and bucket of the horizon: a candidate serves only if it beat
+ * every simpler one, that is, if over the origins both forecast the mean difference of
+ * their absolute errors is below minus two standard errors.  Windows overlap, so the
+ * error counts span / horizon observations (span: rows from the first target to the
+ * last) instead of the number of origins; with fewer than three the simpler one stays.
+ * A duel between candidates without training can be heard over all history, one with
+ * a trained candidate only after its own fit and stop parts: call referee_hear() for
+ * each part with those who may take part.
+ *
+ * One row after the last series speaks for series nobody judged: the mean difference
+ * over series against the mean of their standard errors, which supposes that series
+ * err together.
+ */
+#ifndef REFEREE_H
+#define REFEREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "model/candidate.h"
+#include "model/conformal.h"
+#include "model/score.h"
+#include "model/model.h"
+#include "model/pulse.h"
+#include "model/windows.h"
+
+enum { REFEREE_KEPT_MAX = 256 };
+
+/* What a hearing is for; any sum of them. */
+enum {
+    HEAR_DUEL = 1,  /* compare candidates */
+    HEAR_SCORE = 2, /* add point errors to the scores */
+    HEAR_BANDS = 4, /* add coverage and pinball losses of referee.bands to them */
+    HEAR_KEEP = 8,  /* keep residuals of origins spread evenly over the part */
+};
+
+/* The difference of two candidates' errors, over origins. */
+struct duel {
+    double count, sum, square;
+};
+
+/* Who serves a series in a bucket, and who if the trained candidate cannot. */
+struct verdict {
+    unsigned char champion, fallback;
+    double skill; /* 1 - MAE / MAE of seasonal_naive, NAN where unknown */
+};
+
+struct referee {
+    const struct panel *panel;
+    size_t P, series, knots;
+    size_t kept_max; /* residuals kept of a series */
+
+    struct duel *duels;         /* (pair, series, bucket) */
+    double *stride;             /* (pair): rows between origins heard */
+    struct score *scores;       /* (candidate, series, bucket) */
+    float *residuals;           /* (candidate, series, kept_max, knots), NaN: none */
+    size_t *kept;               /* (series) */
+    struct bands *bands;        /* (CANDIDATES), borrowed; for HEAR_BANDS */
+    double seconds[CANDIDATES]; /* spent forecasting */
+};
+
+/* An unknown word of a candidate mask is a bug: bit i is candidate i. */
+int referee_init(struct referee *referee, const struct panel *panel, size_t P,
+                 struct err *err);
+void referee_fini(struct referee *referee);
+
+/* Candidates of `mask` forecast the windows, whose neighbours are `stride` rows apart.
+ * ERR_CANCELLED through pulse, ERR_NO_MEMORY. */
+int referee_hear(struct referee *referee, const struct candidate_task *task,
+                 const struct windows *windows, size_t stride, unsigned mask,
+                 unsigned what, struct pulse *pulse, struct err *err);
+
+/* (series + 1, MODEL_BUCKETS) verdicts among the candidates of mask, without skill. */
+void referee_decide(const struct referee *referee, unsigned mask, struct verdict *out);
+
+/* Fills in their skill from the scores. */
+void referee_skills(const struct referee *referee, struct verdict *verdicts);
+
+/* Residuals (kept, knots) of one series, newest last. */
+const float *referee_residuals(const struct referee *referee, int candidate,
+                               size_t series);
+
+/*
+ * Bands of one candidate from shares [from, to) of the kept residuals, in units of the
+ * panel times scale[series] (NULL: 1).  Row `series` is fitted on residuals of all
+ * series in the panel's units; a series without residuals gets its offsets.
+ */
+int referee_bands(const struct referee *referee, int candidate, double from, double to,
+                  const double *scale, struct bands *bands, struct err *err);
+
+/* Figures of every candidate of mask and of the champion: per bucket, then whole.
+ * Returns their number; figures has room for (CANDIDATES + 1) x (MODEL_BUCKETS + 1). */
+size_t referee_figures(const struct referee *referee, unsigned mask,
+                       const struct verdict *verdicts, const double *scale,
+                       struct model_figure *figures);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One table row per setting; presets, parsing, ranges and help all come from it. */
+#include "model/model.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { WORD, INTEGER, INTEGER64, NUMBER, FLAG, CHOICE };
+enum preset { DEFAULT, PAPER, PRESETS };
+
+static const char *const preset_names[PRESETS] = {"default", "paper"};
+static const char *const loss_words[] = {"l1", "l2", "l1+l2", NULL};
+static const char *const schedule_words[] = {"cosine", "halving", "constant", NULL};
+static const char *const mixer_words[] = {"rwkv7", NULL};
+
+struct row {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    double least, most;
+    const char *const *words; /* WORD and CHOICE: what is taken */
+    double value[PRESETS];    /* WORD and CHOICE: index into words */
+    const char *help;
+};
+
+#define ROW(kind, field, least, most, usual, paper, help)                                \
+    {                                                                                    \
+#field, kind, offsetof(struct model_settings, field), least, most, NULL,         \
+            {usual, paper }, help                                                        \
+    }
+#define WORDS(kind, field, words, usual, paper, help)                                    \
+    {                                                                                    \
+#field, kind, offsetof(struct model_settings, field), 0, 0, words,               \
+            {usual, paper }, help                                                        \
+    }
+
+/* clang-format off */
+static const struct row rows[] = {
+    WORDS(WORD,     preset, preset_names, DEFAULT, PAPER, "where every other setting begins; setting it resets the others"),
+    WORDS(WORD,     mixer, mixer_words, 0, 0,          "what mixes the series inside a layer"),
+    ROW(INTEGER,   width, 8, 2048, 64, 512,            "C, width of the encoders; a multiple of heads"),
+    ROW(INTEGER,   ff, 8, 8192, 64, 512,               "Fd, width of the feed-forward layers and of the head"),
+    ROW(INTEGER,   heads, 1, 64, 4, 8,                 "H, heads of the mixer"),
+    ROW(INTEGER,   lift, 1, 64, 2, 16,                 "D, copies of the window before the spectrum"),
+    ROW(INTEGER,   layers, 1, 16, 2, 2,                "encoder layers in each branch"),
+    ROW(INTEGER,   rank, 0, 1024, 16, 0,               "of the mixer's low-rank maps; 0: max(64, C/8)"),
+    ROW(NUMBER,    dropout, 0, 0.9, 0.2, 0.2,          "p; the layers use fixed shares of it"),
+    ROW(FLAG,      out_dropout, 0, 1, 1, 1,            "also drop points of the forecast itself while training"),
+    WORDS(CHOICE,  loss, loss_words, LOSS_L1, LOSS_L1, "absolute error, squared error, or their sum"),
+    ROW(NUMBER,    loss_alpha, 0, 4, 0.5, 0.5,         "step j of the horizon weighs (j+1)^-loss_alpha"),
+    ROW(INTEGER,   batch, 1, 1024, 32, 32,             "windows in a training step"),
+    ROW(INTEGER,   epochs, 1, 1000, 20, 20,            "most epochs"),
+    ROW(INTEGER,   patience, 1, 1000, 5, 3,            "epochs without a better stop loss before training ends"),
+    ROW(INTEGER,   steps_per_epoch, 0, 1000000, 0, 0,  "most steps in an epoch; 0: every window once"),
+    WORDS(CHOICE,  schedule, schedule_words, SCHEDULE_COSINE, SCHEDULE_COSINE, "of the learning rate: per step to zero; halved every epoch from the third; none"),
+    ROW(NUMBER,    learning_rate, 1e-8, 1, 5e-4, 1e-4, "at the first step"),
+    ROW(NUMBER,    weight_decay, 0, 1, 1e-3, 1e-3,     "of AdamW"),
+    ROW(FLAG,      decay_all, 0, 1, 0, 1,              "decay every trained tensor, not the matrices alone"),
+    ROW(NUMBER,    ema, 0, 0.99999, 0.998, 0,          "largest decay of the averaged weights; 0: no average"),
+    ROW(NUMBER,    max_missing, 0, 1, 0.3, 0.3,        "a window whose input misses a larger share trains nothing"),
+    ROW(INTEGER64, seed, 0, 9007199254740992.0, 1, 1,  "of initial weights, order and dropout"),
+};
+/* clang-format on */
+
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static void *field_at(struct model_settings *settings, const struct row *row)
+{
+    return (char *)settings + row->offset;
+}
+
+static const void *field_of(const struct model_settings *settings, const struct row *row)
+{
+    return (const char *)settings + row->offset;
+}
+
+static void store(struct model_settings *settings, const struct row *row, double value)
+{
+    void *const field = field_at(settings, row);
+    switch (row->kind) {
+    case WORD:
+        snprintf(field, sizeof settings->preset, "%s", row->words[(int)value]);
+        break;
+    case INTEGER:
+        *(int *)field = (int)value;
+        break;
+    case INTEGER64:
+        *(int64_t *)field = (int64_t)value;
+        break;
+    case NUMBER:
+        *(double *)field = value;
+        break;
+    case FLAG:
+        *(bool *)field = value != 0;
+        break;
+    case CHOICE:
+        if (row->words == loss_words)
+            settings->loss = (enum model_loss)value;
+        else
+            settings->schedule = (enum model_schedule)value;
+        break;
+    }
+}
+
+static_assert(sizeof((struct model_settings *)0)->preset ==
+                  sizeof((struct model_settings *)0)->mixer,
+              "store() writes both words with one bound");
+
+/* Index of word in a NULL-terminated list of at most n, or -1. */
+static int word_index(const char *const *words, size_t n, const char *word)
+{
+    for (size_t i = 0; i < n && words[i]; i++)
+        if (strcmp(words[i], word) == 0)
+            return (int)i;
+    return -1;
+}
+
+static int refuse_word(const struct row *row, size_t n, const char *value,
+                       struct err *err)
+{
+    char list[120] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < n && row->words[i]; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
+                                 row->words[i]);
+    return err_set(err, ERR_INVALID, "%s: must be one of %s, got \"%.40s\"", row->name,
+                   list, value);
+}
+
+static size_t word_count(const struct row *row)
+{
+    return row->words == preset_names ? PRESETS : SIZE_MAX;
+}
+
+int model_settings_preset(struct model_settings *settings, const char *preset,
+                          struct err *err)
+{
+    const int p = word_index(preset_names, PRESETS, preset);
+    if (p < 0)
+        return refuse_word(&rows[0], PRESETS, preset, err);
+    *settings = (struct model_settings){0};
+    for (size_t i = 0; i < ROWS; i++)
+        store(settings, &rows[i], rows[i].value[p]);
+    return 0;
+}
+
+static int set_number(struct model_settings *settings, const struct row *row,
+                      const char *text, struct err *err)
+{
+    char *end;
+    errno = 0;
+    const double value = strtod(text, &end);
+    const bool whole = row->kind == NUMBER || value == floor(value);
+    if (end == text || *end || errno == ERANGE || !whole || !(value >= row->least) ||
+        !(value <= row->most))
+        return err_set(err, ERR_INVALID, "%s: must be %s%.17g..%.17g, got \"%.40s\"",
+                       row->name, row->kind == NUMBER ? "" : "a whole number ",
+                       row->least, row->most, text);
+    store(settings, row, value);
+    return 0;
+}
+
+static int set_flag(struct model_settings *settings, const struct row *row,
+                    const char *text, struct err *err)
+{
+    const bool yes = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    if (!yes && strcmp(text, "false") != 0 && strcmp(text, "0") != 0)
+        return err_set(err, ERR_INVALID, "%s: must be true or false, got \"%.40s\"",
+                       row->name, text);
+    store(settings, row, yes);
+    return 0;
+}
+
+int model_settings_set(struct model_settings *settings, const char *key,
+                       const char *value, struct err *err)
+{
+    const struct row *row = rows;
+    while (row < rows + ROWS && strcmp(row->name, key) != 0)
+        row++;
+    if (row == rows + ROWS)
+        return err_set(err, ERR_INVALID, "%.40s: no such model setting", key);
+    if (row == rows)
+        return model_settings_preset(settings, value, err);
+    if (row->kind == FLAG)
+        return set_flag(settings, row, value, err);
+    if (row->kind != WORD && row->kind != CHOICE)
+        return set_number(settings, row, value, err);
+    const int index = word_index(row->words, word_count(row), value);
+    if (index < 0)
+        return refuse_word(row, word_count(row), value, err);
+    store(settings, row, index);
+    return 0;
+}
+
+/* The shortest text that reads back as the same number. */
+static void number_text(char *out, size_t size, double value)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(out, size, "%.*g", digits, value);
+        if (strtod(out, NULL) == value)
+            return;
+    }
+}
+
+static const char *text_of(const struct model_settings *settings, const struct row *row,
+                           char out[static 32])
+{
+    const void *const field = field_of(settings, row);
+    switch (row->kind) {
+    case WORD:
+        return field;
+    case INTEGER:
+        snprintf(out, 32, "%d", *(const int *)field);
+        break;
+    case INTEGER64:
+        snprintf(out, 32, "%lld", (long long)*(const int64_t *)field);
+        break;
+    case NUMBER:
+        number_text(out, 32, *(const double *)field);
+        break;
+    case FLAG:
+        return *(const bool *)field ? "true" : "false";
+    case CHOICE:
+        return row->words == loss_words ? loss_words[settings->loss]
+                                        : schedule_words[settings->schedule];
+    }
+    return out;
+}
+
+void model_settings_each(const struct model_settings *settings,
+                         void (*each)(void *ctx, const char *key, const char *value,
+                                      const char *help),
+                         void *ctx)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        char text[32];
+        each(ctx, rows[i].name, text_of(settings, &rows[i], text), rows[i].help);
+    }
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/spec.h"
+
+#include <math.h>
+
+static int check_range(const char *name, size_t value, size_t least, size_t most,
+                       struct err *err)
+{
+    if (value >= least && value <= most)
+        return 0;
+    return err_set(err, ERR_INVALID, "%s: must be %zu..%zu, got %zu", name, least, most,
+                   value);
+}
+
+int model_spec_check(const struct model_spec *spec, const struct grid *grid,
+                     struct err *err)
+{
+    if (check_range("lookback", spec->lookback, 1, MODEL_LOOKBACK_MAX, err) ||
+        check_range("horizon", spec->horizon, 1, MODEL_HORIZON_MAX, err) ||
+        check_range("season", spec->season, 0, MODEL_LOOKBACK_MAX, err) ||
+        (grid && check_range("series", grid->cols, 1, MODEL_SERIES_MAX, err)))
+        return -1;
+    const double least = spec->integer ? ceil(spec->min) : spec->min;
+    const double most = spec->integer ? floor(spec->max) : spec->max;
+    if (!(least <= most))
+        return err_set(err, ERR_INVALID, "min: must be at most max, got %g and %g%s",
+                       spec->min, spec->max, spec->integer ? " (integers)" : "");
+    return 0;
+}
