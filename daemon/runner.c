@@ -65,7 +65,7 @@ static void progress_log(struct work *work, const struct model_progress *p)
     if (p->note)
         log_info("training job=%" PRId64 " forecaster=%s: %s", work->job->id,
                  work->job->forecaster, p->note);
-    if (p->epoch == work->epoch)
+    if (p->epoch == 0 || p->epoch == work->epoch)
         return;
     work->epoch = p->epoch;
     log_info("training job=%" PRId64 " forecaster=%s phase=%s epoch=%d/%d loss=%.4f "

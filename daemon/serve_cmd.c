@@ -24,14 +24,30 @@ static const char help[] = "Usage: frwkvd serve [-c FILE]\n"
                            "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
                            " where there is one)\n";
 
-/* Blocks what the main loop reads; threads started later inherit that. */
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+enum { SIGNALS = sizeof signals / sizeof signals[0] };
+
+/* On a thread that does not block the signal: to the main thread, whose id is the
+ * process's. */
+static void pass_on(int signal)
+{
+    tgkill(getpid(), getpid(), signal);
+}
+
+/*
+ * Blocks what the main loop reads; threads started later inherit that.  But OpenBLAS
+ * starts threads before main() does, and the kernel gives a signal to any thread that
+ * does not block it: those pass it on.
+ */
 static int signals_take(struct err *err)
 {
+    const struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        sigaddset(&set, signals[i]);
+        sigaction(signals[i], &action, NULL);
+    }
     signal(SIGPIPE, SIG_IGN);
     if (pthread_sigmask(SIG_BLOCK, &set, NULL))
         return err_set(err, ERR_IO, "cannot block signals");

@@ -159,6 +159,23 @@ wave() {
     }'
 }
 
+# tones HOURS SERIES -- the same, of rhythms that do not repeat after a whole number of
+# hours: no season to repeat, but much to learn, so that the network serves.
+tones() {
+    awk -v hours="$1" -v series="$2" -v now="$(date +%s)" 'BEGIN {
+        printf "time"
+        for (s = 1; s <= series; s++) printf ",\"load{host=\"\"h%d\"\"}\"", s
+        printf "\n"
+        end = int(now / 3600) * 3600
+        for (i = 0; i < hours; i++) {
+            printf "%d", end - (hours - i) * 3600
+            for (s = 1; s <= series; s++)
+                printf ",%.4f", sin(i / 5.04 + s) + sin(i / 1.8 + 2 * s) + 0.7 * sin(i / 1.26)
+            printf "\n"
+        }
+    }'
+}
+
 # job_ended ID -- whether it has.
 job_ended() {
     get "/v1/jobs/$1"

@@ -43,7 +43,9 @@ check "the job keeps the judgement" is '.result.results | map(.candidate) | cont
 
 get /v1/forecasters/load/forecast
 check "the forecast is served" [ "$status" = 200 ]
-check "for every series" is '.series | length' 3
+check "for every series" is '.forecasts | length' 3
+check "and names model, watermark and candidates" is \
+    '(.model.hash | length == 64) and has("watermark") and (.forecasts | all(.candidates | length > 0))' true
 curl -fsS "$url/v1/forecasters/load/forecast?format=csv" >"$tmp/before.csv"
 check "as CSV, too" [ "$(wc -l <"$tmp/before.csv")" -gt 72 ]
 get "/v1/forecasters/load/forecast?horizon=6&format=rows"

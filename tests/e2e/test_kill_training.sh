@@ -5,9 +5,10 @@
 # checkpoint, to the same weights as an undisturbed run.  KILLS=n kills so many times.
 . "$(dirname "$0")/lib.sh"
 
-wave 500 3 >"$tmp/wave.csv"
+tones 700 3 >"$tmp/wave.csv"
 definition='{"select": "load", "step": "1h", "lookback": 96, "horizon": 24,
-  "settings": {"epochs": 6, "patience": 6, "steps_per_epoch": '${STEPS:-60}', "batch": 16}}'
+  "settings": {"epochs": 6, "patience": 6, "steps_per_epoch": '${STEPS:-150}', "batch": 4,
+               "learning_rate": 0.002}}'
 
 # begin -- a fresh daemon with data and a definition.
 begin() {
@@ -21,10 +22,10 @@ begin() {
     id=$(value .id)
 }
 
-# epoch_seen N -- whether the running job is at least in epoch N.
+# epoch_seen N -- whether the job has come to epoch N, or ended.  The log is ahead of the
+# job's row, which is written once a second.
 epoch_seen() {
-    get "/v1/jobs/$id"
-    [ "$(value '.progress.epoch // 0')" -ge "$1" ] || job_ended "$id"
+    grep -q "phase=fit epoch=$1/" "$tmp/log" || job_ended "$id"
 }
 
 # disturbed SIGNAL -- trains, disturbed in some epochs; the model's hash.
@@ -55,6 +56,7 @@ configure '[train]\ncheckpoint_every = 1s\n'
 begin
 check "an undisturbed training ends" wait_for 240 job_ended "$id"
 check "well" is .state done
+check "the network serves" [ "$(value .result.params)" -gt 0 ]
 hash=$(value .result.hash)
 check "its model has a hash" [ ${#hash} = 64 ]
 stop
