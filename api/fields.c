@@ -7,9 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_blank(const char *text, size_t len)
+{
+    while (len && strchr(" \t\r\n", text[len - 1]) && text[len - 1])
+        len--;
+    return len == 0;
+}
+
 json_t *fields_parse(const char *text, size_t len, struct err *err)
 {
-    if (len == 0 || strspn(text, " \t\r\n") == len) {
+    if (is_blank(text, len)) {
         err_set(err, ERR_INVALID, "body: must be a JSON object, got nothing");
         return NULL;
     }

@@ -306,7 +306,7 @@ static char *canonical_text(const struct forecaster *f)
         (json_int_t)spec->season, "min", bound_json(spec->min), "max",
         bound_json(spec->max), "integer", (int)spec->integer, "preset",
         spec->settings.preset, "settings", settings);
-    return json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS_SHORT));
+    return json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS_DOUBLE));
 }
 
 /* ---- both

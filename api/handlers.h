@@ -15,7 +15,7 @@ request_push import_push;
 request_handler forecasters_get, forecaster_get, forecaster_put, forecaster_delete;
 request_handler models_get;
 
-/* forecast.c, train.c, jobs.c */
+/* forecast_get.c, train_post.c, jobs.c */
 request_handler forecast_get, issue_post, train_post, jobs_get, job_get, job_delete;
 
 /* operations.c, metrics.c */

@@ -1,192 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * POST /v1/samples and GET /v1/samples.
- *
- *     {"samples": [{"series": "cpu{host=\"a\"}", "time": "2026-03-29T02:30:00Z",
- *                   "value": 0.31}, ...]}
- *
- * time is RFC 3339 or an integer of milliseconds since 1970.  The whole body is checked
- * before anything is stored: one bad sample refuses all.  The same series and time
- * twice in one body is taken (and counted as duplicate) when the values agree and
- * refused when they do not, since there is no telling which was meant.
  */
 #include "api/handlers.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "api/fields.h"
 #include "api/query.h"
 #include "api/rules.h"
+#include "api/samples_in.h"
 #include "api/server.h"
 #include "base/labels.h"
 #include "base/mem.h"
 
 enum { LIMIT_DEFAULT = 10000, LIMIT_MAX = 100000 };
 
-struct item {
-    uint32_t series;
-    int64_t time_ms;
-    double value;
-    size_t index; /* in the request */
-};
-
-/* A body on its way into a batch. */
-struct intake {
-    struct api *api;
-    struct store_batch *batch;
-    struct item *items;
-    size_t count;
-    int64_t now_ms;
-    const char *last_name; /* the samples of one series often stand together */
-    uint32_t last_series;
-    enum reject_reason reason;
-};
-
 /* ---- in -------------------------------------------------------------------------- */
-
-static int read_series(struct intake *in, const json_t *sample, const char *place,
-                       uint32_t *series, struct err *err)
-{
-    const char *name = NULL;
-    if (field_text(sample, place, "series", true, &name, err))
-        return -1;
-    if (!in->last_name || strcmp(in->last_name, name)) {
-        char canonical[LABELS_TEXT_MAX];
-        if (rule_series(name, canonical, err)) {
-            err_prefix(err, "%s.series", place);
-            return -1;
-        }
-        in->last_name = name;
-        in->last_series = store_batch_series(in->batch, canonical);
-    }
-    *series = in->last_series;
-    return 0;
-}
-
-static int read_time(struct intake *in, const json_t *sample, const char *place,
-                     int64_t *time_ms, struct err *err)
-{
-    const json_t *const value = json_object_get(sample, "time");
-    if (!value)
-        return err_set(err, ERR_INVALID, "%s.time: is missing", place);
-    struct err why = {0};
-    const char *const text = json_string_value(value);
-    if (text && !time_parse(text, strlen(text), NULL, time_ms, &why))
-        ;
-    else if (json_is_integer(value) && json_integer_value(value) >= TIME_MIN_MS &&
-             json_integer_value(value) <= TIME_MAX_MS)
-        *time_ms = json_integer_value(value);
-    else {
-        char shown[FIELD_SHOWN_MAX];
-        return err_set(err, ERR_INVALID,
-                       "%s.time: must be RFC 3339 or integer milliseconds, got %s", place,
-                       field_shown(value, shown));
-    }
-    if (rule_time_now(*time_ms, in->now_ms, in->api->config.future_max_ms, err)) {
-        in->reason = REJECT_FUTURE;
-        err_prefix(err, "%s.time", place);
-        return -1;
-    }
-    return 0;
-}
-
-static int read_value(const json_t *sample, const char *place, double *value,
-                      struct err *err)
-{
-    const json_t *const given = json_object_get(sample, "value");
-    if (!given)
-        return err_set(err, ERR_INVALID, "%s.value: is missing", place);
-    *value = NAN;
-    if (field_number(sample, place, "value", value, err))
-        return -1;
-    if (isfinite(*value))
-        return 0;
-    return err_set(err, ERR_INVALID, "%s.value: must be a number, got null", place);
-}
-
-static int read_sample(struct intake *in, const json_t *sample, size_t index,
-                       struct item *item, struct err *err)
-{
-    static const char *const keys[] = {"series", "time", "value", NULL};
-    char place[48];
-    snprintf(place, sizeof place, "samples[%zu]", index);
-    if (!json_is_object(sample)) {
-        char shown[FIELD_SHOWN_MAX];
-        return err_set(err, ERR_INVALID, "%s: must be an object, got %s", place,
-                       field_shown(sample, shown));
-    }
-    item->index = index;
-    if (fields_known(sample, place, keys, err) ||
-        read_series(in, sample, place, &item->series, err) ||
-        read_time(in, sample, place, &item->time_ms, err) ||
-        read_value(sample, place, &item->value, err))
-        return -1;
-    return 0;
-}
-
-static int by_series_and_time(const void *a, const void *b)
-{
-    const struct item *const x = a;
-    const struct item *const y = b;
-    if (x->series != y->series)
-        return x->series < y->series ? -1 : 1;
-    if (x->time_ms != y->time_ms)
-        return x->time_ms < y->time_ms ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-static int check_conflicts(struct intake *in, struct err *err)
-{
-    qsort(in->items, in->count, sizeof *in->items, by_series_and_time);
-    for (size_t i = 1; i < in->count; i++) {
-        const struct item *const a = &in->items[i - 1];
-        const struct item *const b = &in->items[i];
-        if (a->series != b->series || a->time_ms != b->time_ms || a->value == b->value)
-            continue;
-        char time[TIME_TEXT_SIZE];
-        in->reason = REJECT_CONFLICT;
-        return err_set(
-            err, ERR_INVALID,
-            "samples[%zu].value: must agree with samples[%zu] of the same series "
-            "and time %s (%.17g), got %.17g",
-            b->index, a->index, time_format(a->time_ms, time), a->value, b->value);
-    }
-    return 0;
-}
-
-static int read_samples(struct intake *in, const json_t *list, struct err *err)
-{
-    for (size_t i = 0; i < in->count; i++) {
-        if (read_sample(in, json_array_get(list, i), i, &in->items[i], err))
-            return -1;
-        store_batch_add(in->batch, in->items[i].series, in->items[i].time_ms,
-                        in->items[i].value);
-    }
-    return check_conflicts(in, err);
-}
-
-/* The array of a body; borrowed from it. */
-static const json_t *samples_of(const json_t *body, struct err *err)
-{
-    static const char *const keys[] = {"samples", NULL};
-    if (fields_known(body, "", keys, err))
-        return NULL;
-    const json_t *const list = json_object_get(body, "samples");
-    if (json_is_array(list) && json_array_size(list) > 0)
-        return list;
-    char shown[FIELD_SHOWN_MAX];
-    if (!list)
-        err_set(err, ERR_INVALID, "samples: is missing");
-    else
-        err_set(err, ERR_INVALID,
-                "samples: must be a list with at least one sample, got %s",
-                field_shown(list, shown));
-    return NULL;
-}
 
 /* On the store's thread, after the commit. */
 static void committed(void *ctx, const struct store_counts *counts, const struct err *err)
@@ -213,33 +42,25 @@ static void committed(void *ctx, const struct store_counts *counts, const struct
 int samples_post(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    struct api *const api = req->api;
+    const struct api_config *const config = &req->api->config;
+    struct metrics *const metrics = req->api->metrics;
+    struct samples_in in;
     if (query_none(req, err))
         return -1;
-    json_auto_t *body = fields_parse(req->body, req->body_len, err);
-    const json_t *const list = body ? samples_of(body, err) : NULL;
-    if (!list)
-        return -1;
-    struct intake in = {.api = api,
-                        .batch = store_batch_new(),
-                        .count = json_array_size(list),
-                        .now_ms = clock_now_ms(&api->config.clock),
-                        .reason = REJECT_INVALID};
-    in.items = mem_new(in.count, sizeof *in.items);
-    const int rc = read_samples(&in, list, err);
-    free(in.items);
-    if (rc) {
-        store_batch_free(in.batch);
-        metrics_rejected(api->metrics, DIALECT_JSON, in.reason, in.count);
+    struct store_batch *const batch = store_batch_new();
+    if (samples_in_read(req->body, req->body_len, clock_now_ms(&config->clock),
+                        config->future_max_ms, batch, &in, err)) {
+        store_batch_free(batch);
+        metrics_rejected(metrics, DIALECT_JSON, in.reason, in.count);
         return -1;
     }
     uint64_t *const received = mem_new(1, sizeof *received);
     *received = in.count;
     req->state = received;
     req->state_free = free;
-    if (!store_append(api->config.store, in.batch, committed, req, err))
+    if (!store_append(config->store, batch, committed, req, err))
         return LATER;
-    metrics_rejected(api->metrics, DIALECT_JSON,
+    metrics_rejected(metrics, DIALECT_JSON,
                      err->code == ERR_BUSY ? REJECT_BUSY : REJECT_STORE, in.count);
     return -1;
 }
