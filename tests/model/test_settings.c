@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/check.h"
+
+#include "model/model.h"
+
+static void presets_hold_the_recipe(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct model_settings s;
+    assert_ok(model_settings_preset(&s, "paper", &err), &err);
+    assert_int_equal(s.width, 512);
+    assert_int_equal(s.ff, 512);
+    assert_int_equal(s.heads, 8);
+    assert_int_equal(s.lift, 16);
+    assert_int_equal(s.rank, 0);
+    assert_int_equal(s.epochs, 20);
+    assert_int_equal(s.patience, 3);
+    assert_true(s.learning_rate == 1e-4 && s.weight_decay == 1e-3 && s.decay_all);
+    assert_true(s.ema == 0 && s.out_dropout && s.loss == LOSS_L1 && s.loss_alpha == 0.5);
+    assert_int_equal(s.schedule, SCHEDULE_COSINE);
+    assert_string_equal(s.mixer, "rwkv7");
+
+    assert_ok(model_settings_preset(&s, "default", &err), &err);
+    assert_int_equal(s.width, 64);
+    assert_int_equal(s.heads, 4);
+    assert_int_equal(s.lift, 2);
+    assert_int_equal(s.rank, 16);
+    assert_true(s.ema == 0.998 && s.learning_rate == 5e-4);
+    assert_string_equal(s.preset, "default");
+    assert_err(model_settings_preset(&s, "big", &err), &err, ERR_INVALID,
+               "preset: must be one of default, paper, got \"big\"");
+}
+
+static void values_are_read_and_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value, *refusal; /* NULL: taken */
+    } cases[] = {
+        {"epochs", "7", NULL},
+        {"epochs", "7.5", "epochs: must be a whole number 1..1000"},
+        {"epochs", "0", "epochs: must be"},
+        {"epochs", "1001", "got \"1001\""},
+        {"epochs", "", "epochs: must be"},
+        {"epochs", "7x", "epochs: must be"},
+        {"epochs", "nan", "epochs: must be"},
+        {"learning_rate", "1e-3", NULL},
+        {"learning_rate", "1e999", "learning_rate: must be 1e-08..1"},
+        {"learning_rate", "nan", "learning_rate: must be"},
+        {"learning_rate", "-1", "learning_rate: must be"},
+        {"dropout", "0", NULL},
+        {"dropout", "0.91", "dropout: must be"},
+        {"decay_all", "true", NULL},
+        {"decay_all", "0", NULL},
+        {"decay_all", "yes", "decay_all: must be true or false"},
+        {"loss", "l1+l2", NULL},
+        {"loss", "huber", "loss: must be one of l1, l2, l1+l2"},
+        {"schedule", "halving", NULL},
+        {"mixer", "rwkv7", NULL},
+        {"mixer", "softmaxsoftmaxsoftmax", "mixer: must be one of rwkv7"},
+        {"seed", "9007199254740992", NULL},
+        {"seed", "-1", "seed: must be"},
+        {"preset", "paper", NULL},
+        {"nonsense", "1", "nonsense: no such model setting"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err = {0};
+        struct model_settings s, before;
+        assert_ok(model_settings_preset(&s, "default", &err), &err);
+        before = s;
+        const int rc = model_settings_set(&s, cases[i].key, cases[i].value, &err);
+        if (!cases[i].refusal) {
+            assert_ok(rc, &err);
+            continue;
+        }
+        assert_int_equal(rc, -1);
+        assert_int_equal(err.code, ERR_INVALID);
+        if (!strstr(err.msg, cases[i].refusal))
+            fail_msg("\"%s\" lacks \"%s\"", err.msg, cases[i].refusal);
+        assert_memory_equal(&s, &before, sizeof s);
+    }
+}
+
+static void copy(void *ctx, const char *key, const char *value, const char *help)
+{
+    struct err err = {0};
+    assert_true(help[0] != '\0');
+    assert_ok(model_settings_set(ctx, key, value, &err), &err);
+}
+
+static void every_setting_reads_back_what_it_says(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct model_settings s, t;
+    assert_ok(model_settings_preset(&s, "paper", &err), &err);
+    assert_ok(model_settings_set(&s, "learning_rate", "0.000123456789012345", &err),
+              &err);
+    assert_ok(model_settings_set(&s, "loss", "l2", &err), &err);
+    assert_ok(model_settings_set(&s, "schedule", "constant", &err), &err);
+    assert_ok(model_settings_set(&s, "seed", "123456789012345", &err), &err);
+    assert_ok(model_settings_preset(&t, "default", &err), &err);
+    model_settings_each(&s, copy, &t);
+    assert_memory_equal(&s, &t, sizeof s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(presets_hold_the_recipe),
+        cmocka_unit_test(values_are_read_and_refused),
+        cmocka_unit_test(every_setting_reads_back_what_it_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
