@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Full queues, full memory, full disks: said clearly, and over when they are over. */
+#include "tests/check.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "storage/store.h"
+#include "tests/storage/folder.h"
+
+struct fixture {
+    struct folder folder;
+    struct store *store;
+};
+
+static int setup(void **state)
+{
+    struct fixture *const fixture = mem_new(1, sizeof *fixture);
+    folder_init(&fixture->folder);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *const fixture = *state;
+    store_close(fixture->store);
+    folder_fini(&fixture->folder);
+    free(fixture);
+    return 0;
+}
+
+static struct store_batch *batch_of(const char *name, int64_t first_ms, size_t count)
+{
+    struct store_batch *const batch = store_batch_new();
+    const uint32_t series = store_batch_series(batch, name);
+    for (size_t i = 0; i < count; i++)
+        store_batch_add(batch, series, first_ms + (int64_t)i, (double)i);
+    return batch;
+}
+
+static int append(struct store *store, const char *name, int64_t first_ms, size_t count,
+                  struct err *err)
+{
+    struct store_counts counts;
+    return store_append_wait(store, batch_of(name, first_ms, count), &counts, err);
+}
+
+static uint64_t samples_of(struct store *store, const char *name)
+{
+    struct store_series series;
+    return store_series(store, name, &series, NULL) ? 0 : series.samples;
+}
+
+/* ---- the queue ------------------------------------------------------------------ */
+
+/* A gate in front of the writer: its callback waits until it is opened. */
+struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool entered, open;
+    size_t answered;
+};
+
+static void on_done_wait(void *ctx, const struct store_counts *counts,
+                         const struct err *err)
+{
+    (void)counts;
+    (void)err;
+    struct gate *const gate = ctx;
+    pthread_mutex_lock(&gate->mutex);
+    gate->entered = true;
+    gate->answered++;
+    pthread_cond_broadcast(&gate->changed);
+    while (!gate->open)
+        pthread_cond_wait(&gate->changed, &gate->mutex);
+    pthread_mutex_unlock(&gate->mutex);
+}
+
+static void gate_set(struct gate *gate, bool open)
+{
+    pthread_mutex_lock(&gate->mutex);
+    gate->open = open;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->mutex);
+}
+
+static void a_full_queue_is_busy(void **state)
+{
+    struct fixture *const fixture = *state;
+    fixture->folder.options.queue_samples_max = 1000;
+    struct store *const store = fixture->store = folder_open(&fixture->folder);
+    struct gate gate = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+                        .changed = PTHREAD_COND_INITIALIZER};
+    struct err err = {0};
+    assert_ok(store_append(store, batch_of("x", 0, 1), on_done_wait, &gate, &err), &err);
+    pthread_mutex_lock(&gate.mutex);
+    while (!gate.entered)
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    pthread_mutex_unlock(&gate.mutex);
+    /* The writer is held up; tiny batches count for more than their samples. */
+    size_t accepted = 0;
+    while (store_append(store, batch_of("x", 100 + (int64_t)accepted, 1), on_done_wait,
+                        &gate, &err) == 0)
+        accepted++;
+    gate_set(&gate, true);
+    assert_int_equal(err.code, ERR_BUSY);
+    assert_non_null(strstr(err.msg, "wait for the disk"));
+    assert_in_range(accepted, 2, 200);
+    pthread_mutex_lock(&gate.mutex);
+    while (gate.answered < accepted + 1)
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    pthread_mutex_unlock(&gate.mutex);
+    err = (struct err){0};
+    assert_ok(append(store, "y", 0, 1000, &err), &err); /* an empty queue takes it */
+    assert_int_equal(samples_of(store, "x"), accepted + 1);
+    assert_err(append(store, "y", 0, 1001, &err), &err, ERR_TOO_LARGE,
+               "batch: at most 1000 samples at once, got 1001");
+}
+
+static void a_full_head_is_busy(void **state)
+{
+    struct fixture *const fixture = *state;
+    fixture->folder.options.head_samples_max = 100;
+    struct store *const store = fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    assert_ok(store_ready(store, &err), &err);
+    assert_ok(append(store, "x", 0, 60, &err), &err);
+    assert_err(append(store, "x", 60, 60, &err), &err, ERR_BUSY,
+               "memory for samples is full (60 of 100)");
+    err = (struct err){0};
+    assert_ok(append(store, "x", 60, 40, &err), &err);
+    assert_int_equal(samples_of(store, "x"), 100);
+    assert_err(store_ready(store, &err), &err, ERR_BUSY, "memory for samples is full");
+}
+
+static void series_are_bounded(void **state)
+{
+    struct fixture *const fixture = *state;
+    fixture->folder.options.series_max = 3;
+    struct store *const store = fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    assert_ok(append(store, "a", 0, 1, &err), &err);
+    assert_ok(append(store, "b", 0, 1, &err), &err);
+    struct store_batch *const batch = batch_of("a", 10, 1);
+    store_batch_add(batch, store_batch_series(batch, "c"), 10, 1.0);
+    store_batch_add(batch, store_batch_series(batch, "d"), 10, 1.0);
+    struct store_counts counts;
+    assert_err(store_append_wait(store, batch, &counts, &err), &err, ERR_TOO_LARGE,
+               "series: at most 3 (series_max), there are 2 and 2 are new");
+    assert_int_equal(samples_of(store, "a"), 1); /* nothing of the batch */
+    err = (struct err){0};
+    assert_ok(append(store, "c", 0, 1, &err), &err);
+    assert_err(append(store, "d", 0, 1, &err), &err, ERR_TOO_LARGE, "series");
+    err = (struct err){0};
+    assert_ok(append(store, "a", 10, 1, &err), &err);
+    assert_int_equal(samples_of(store, "d"), 0);
+}
+
+/* ---- the disk ------------------------------------------------------------------- */
+
+static void wait_until_ready(struct store *store)
+{
+    struct err err;
+    for (int i = 0; i < 1000; i++) {
+        err = (struct err){0};
+        if (store_ready(store, &err) == 0)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    fail_msg("never ready again: %s", err.msg);
+}
+
+/* What failed is not there, now or later; what is sent again is. */
+static void check_after_failure(struct fixture *fixture)
+{
+    struct err err = {0};
+    struct store_names names;
+    wait_until_ready(fixture->store);
+    for (int reopened = 0; reopened < 2; reopened++) {
+        assert_int_equal(samples_of(fixture->store, "before"), 10);
+        assert_int_equal(samples_of(fixture->store, "during"), 0);
+        assert_ok(store_select(fixture->store, NULL, 0, &names, &err), &err);
+        assert_int_equal(names.count, 1);
+        store_names_fini(&names);
+        store_close(fixture->store);
+        fixture->store = folder_open(&fixture->folder);
+    }
+    assert_ok(append(fixture->store, "after", 0, 5, &err), &err);
+    assert_ok(append(fixture->store, "during", 0, 50000, &err), &err);
+    assert_ok(append(fixture->store, "before", 0, 11, &err), &err);
+    for (int reopened = 0; reopened < 2; reopened++) {
+        assert_int_equal(samples_of(fixture->store, "before"), 11);
+        assert_int_equal(samples_of(fixture->store, "during"), 50000);
+        assert_int_equal(samples_of(fixture->store, "after"), 5);
+        store_close(fixture->store);
+        fixture->store = folder_open(&fixture->folder);
+    }
+}
+
+/* SQLite's own full: the file may not grow by a page. */
+static void a_full_disk_is_busy_and_loses_nothing(void **state)
+{
+    struct fixture *const fixture = *state;
+    fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    assert_ok(append(fixture->store, "before", 0, 10, &err), &err);
+    sqlite3_exec(fixture->store->db, "PRAGMA max_page_count = 1", NULL, NULL, NULL);
+    assert_err(append(fixture->store, "during", 0, 50000, &err), &err, ERR_BUSY,
+               "disk: full");
+    assert_int_equal(samples_of(fixture->store, "during"), 0);
+    int64_t revision;
+    bool created;
+    char *const body = mem_new(100000, 1);
+    memset(body, 'x', 99999);
+    assert_err(store_forecaster_put(fixture->store, "f", body, &revision, &created, &err),
+               &err, ERR_BUSY, "disk: full");
+    free(body);
+    assert_err(store_ready(fixture->store, &err), &err, ERR_BUSY, "disk: full");
+    sqlite3_exec(fixture->store->db, "PRAGMA max_page_count = 1000000", NULL, NULL, NULL);
+    check_after_failure(fixture);
+}
+
+/* The system's: writes past a size fail, whatever the file. */
+static void a_failing_write_loses_nothing(void **state)
+{
+    struct fixture *const fixture = *state;
+    fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    assert_ok(append(fixture->store, "before", 0, 10, &err), &err);
+    struct rlimit normal;
+    getrlimit(RLIMIT_FSIZE, &normal);
+    signal(SIGXFSZ, SIG_IGN);
+    const struct rlimit tight = {.rlim_cur = 250000, .rlim_max = normal.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &tight);
+    assert_err(append(fixture->store, "during", 0, 50000, &err), &err, ERR_IO,
+               "database: ");
+    assert_int_equal(samples_of(fixture->store, "during"), 0);
+    setrlimit(RLIMIT_FSIZE, &normal);
+    check_after_failure(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_full_queue_is_busy, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_head_is_busy, setup, teardown),
+        cmocka_unit_test_setup_teardown(series_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_busy_and_loses_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_failing_write_loses_nothing, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
