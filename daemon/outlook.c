@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grid.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "daemon/plot.h"
 #include "daemon/terminal.h"
 
-enum { TABLE_COLUMNS_MOST = 9, PLOT_HEIGHT = 6, CELL_WIDTH = 11 };
+#define DAY_MS INT64_C(86400000)
+
+enum { TABLE_COLUMNS_MOST = 9, PLOT_HEIGHT = 6, CELL_WIDTH = 9 };
 
 void outlook_fini(struct outlook *outlook)
 {
@@ -63,16 +66,22 @@ static size_t stride_of(size_t steps, size_t columns)
     return (steps + columns - 1) / columns;
 }
 
-/* "11-24 06:00", or "2026-11-24" for steps of days. */
+/* "Tue 06:00", or "24. Nov" for steps of days: as wide as a cell. */
 static const char *when_text(int64_t time_ms, int64_t step_ms,
-                             char text[static TIME_TEXT_SIZE])
+                             char text[static CELL_WIDTH + 1])
 {
+    static const char days[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     char full[TIME_TEXT_SIZE];
-    time_format(time_ms, full);
-    if (step_ms % 86400000 == 0)
-        snprintf(text, TIME_TEXT_SIZE, "%.10s", full);
-    else
-        snprintf(text, TIME_TEXT_SIZE, "%.5s %.5s", full + 5, full + 11);
+    time_format(time_ms, full); /* 2026-11-24T06:00:00Z */
+    if (step_ms % DAY_MS == 0) {
+        const int month = (full[5] - '0') * 10 + full[6] - '0';
+        snprintf(text, CELL_WIDTH + 1, "%.2s %s", full + 8, months[month - 1]);
+    } else { /* the first of 1970 was a Thursday */
+        const int64_t day = grid_floor_ms(time_ms, DAY_MS) / DAY_MS;
+        snprintf(text, CELL_WIDTH + 1, "%s %.5s", days[(day % 7 + 7) % 7], full + 11);
+    }
     return text;
 }
 
@@ -95,7 +104,7 @@ static void table_of(const struct outlook *o, size_t width, FILE *out)
     const size_t stride = stride_of(o->steps, columns ? columns : 1);
     fprintf(out, "  %-8s", "UTC");
     for (size_t i = 0; i < o->steps; i += stride) {
-        char text[TIME_TEXT_SIZE];
+        char text[CELL_WIDTH + 1];
         fprintf(out, "  %*s", CELL_WIDTH,
                 when_text(o->first_ms + (int64_t)i * o->step_ms, o->step_ms, text));
     }

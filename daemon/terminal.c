@@ -35,9 +35,16 @@ size_t terminal_columns(void)
 /* ---- progress
  * -------------------------------------------------------------------------- */
 
+static int64_t pause_ms(bool tty)
+{
+    return tty ? 100 : 5000;
+}
+
+/* What is over at once shows nothing. */
 struct progress progress_start(void)
 {
-    return (struct progress){.tty = isatty(STDERR_FILENO) != 0};
+    const bool tty = isatty(STDERR_FILENO) != 0;
+    return (struct progress){.tty = tty, .next_ms = time_monotonic_ms() + pause_ms(tty)};
 }
 
 void progress_show(struct progress *progress, const char *format, ...)
@@ -45,7 +52,7 @@ void progress_show(struct progress *progress, const char *format, ...)
     const int64_t now_ms = time_monotonic_ms();
     if (now_ms < progress->next_ms)
         return;
-    progress->next_ms = now_ms + (progress->tty ? 100 : 5000);
+    progress->next_ms = now_ms + pause_ms(progress->tty);
     if (progress->tty)
         fputs("\r\033[K", stderr);
     va_list args;
@@ -151,18 +158,28 @@ void table_print(const struct table *table, FILE *out)
 
 const char *number_text(double value, char text[static NUMBER_TEXT_SIZE])
 {
+    static const struct {
+        double size;
+        char letter;
+    } units[] = {{1e12, 'T'}, {1e9, 'G'}, {1e6, 'M'}};
     const double size = fabs(value);
     if (isnan(value))
         return "-";
-    if (size != 0 && (size >= 1e7 || size < 1e-4))
+    if (size >= 1e16 || (size != 0 && size < 1e-4)) {
         snprintf(text, NUMBER_TEXT_SIZE, "%.3e", value);
-    else
-        snprintf(text, NUMBER_TEXT_SIZE, "%.*f",
-                 size >= 1000  ? 0
-                 : size >= 100 ? 1
-                 : size >= 10  ? 2
-                 : size >= 1   ? 3
-                               : 4,
-                 value);
+        return text;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (size >= units[i].size) {
+            snprintf(text, NUMBER_TEXT_SIZE, "%.4g%c", value / units[i].size,
+                     units[i].letter);
+            return text;
+        }
+    const int digits = size >= 1000  ? 0
+                       : size >= 100 ? 1
+                       : size >= 10  ? 2
+                       : size >= 1   ? 3
+                                     : 4;
+    snprintf(text, NUMBER_TEXT_SIZE, "%.*f", digits, value);
     return text;
 }

@@ -55,7 +55,7 @@ void table_print(const struct table *table, FILE *out);
 /* Characters, not bytes, of UTF-8 text. */
 size_t text_width(const char *text);
 
-/* A number with about four digits that matter: "0.0123", "41.27", "1.204e+09".
+/* A number with about four digits that matter: "0.0123", "41.27", "8512", "1.204G".
  * "-" when missing. */
 enum { NUMBER_TEXT_SIZE = 32 };
 const char *number_text(double value, char text[static NUMBER_TEXT_SIZE]);

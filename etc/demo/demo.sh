@@ -62,7 +62,7 @@ step=$(curl -fsSG "$url/v1/samples" --data-urlencode "series=$series" -d limit=1
 
 jq -n --arg step "${step}s" --argjson own "$([ -n "${DATA-}" ] && echo true || echo false)" '
     {select: "{__name__=~\".+\"}", step: $step, history: "26w"}
-    + if $own then {} else {min: 0} end' >"$state/demo.json"
+    + if $own then {} else {lookback: 168, min: 0} end' >"$state/demo.json"
 curl -fsS -o /dev/null -X PUT --json @"$state/demo.json" "$url/v1/forecasters/demo"
 
 # ---- training and the answer -------------------------------------------------------------
