@@ -19,6 +19,8 @@
  * - Rows are processed in groups of 24, 12 or 8 with a remainder; in double a row of
  *   the remainder may get other bits than one of a full group, where the columns are
  *   no multiple of 8.
+ * - The small-matrix kernels allocate, inside the call, where the columns are no multiple
+ *   of 16.  That is the one allocation left in a training step, and not ours.
  *
  * So every call has a multiple of 24 rows, and with fewer than 64 columns exactly 24.
  * Larger calls are faster: blocks of 14 rows reach 57, of 56 rows 88 and of 112 rows

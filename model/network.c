@@ -322,12 +322,6 @@ void network_forward(struct network *n, const real *theta, const real *x, size_t
     forward(n, theta, x, B, y);
 }
 
-void network_forward_keep(struct network *n, const real *theta, const real *x, size_t B,
-                          real *y)
-{
-    network_forward(n, theta, x, B, y, NULL);
-}
-
 /* ---- backward
  * --------------------------------------------------------------------------- */
 

@@ -2,11 +2,23 @@
 /*
  * network.h -- the FRWKV network: a window of L steps of V series in, P steps out.
  *
- * Section 1 of the specification in docs/model.md; the paper is "FRWKV:
- * Frequency-Domain Linear Attention for Long-Term Time Series Forecasting".
- * Instance normalisation, rank-one lift, real FFT, one encoder on the real and one
- * on the imaginary part with the series as tokens, inverse FFT, a three-layer head,
- * denormalisation.
+ * After "FRWKV: Frequency-Domain Linear Attention for Long-Term Time Series
+ * Forecasting".  With series as tokens, and rows meaning the series of all windows:
+ *
+ *   1. z = the window, each series brought to mean 0 and deviation 1, scaled and
+ *      shifted by what was learnt for it                               model/revin.h
+ *   2. E = z lifted to D channels, E[t,d] = e[d] z[t]; R + i I = rfft(E), with
+ *      F = L/2 + 1 bins                                                model/lift.h
+ *   3. R' = R + branch(R), I' = I + branch(I): two branches of their own parameters,
+ *      each a map from D F to C, encoder layers, a norm, a map back    model/branch.h
+ *      An encoder layer mixes the series and then widens each          model/encoder.h
+ *      The mixer is an entry of a table; rwkv7 is the paper's     model/mixer.h, rwkv7.h
+ *   4. h = E + irfft(R' + i I')                                        model/lift.h
+ *   5. out = a three-layer map of each series' h (L D) to P values     model/head.h
+ *   6. y = out with step 1 undone
+ *
+ * With p the dropout: 0.5 p in three places of an encoder layer, 0.25 p inside the
+ * mixer, 0.3 p and 0.2 p inside the head, 0.5 p on out (out_dropout).
  *
  * Parameters are one flat array of reals in the order of network_tensor(); gradients,
  * moments and shadows have the same layout, so optimisers and checkpoints are one
@@ -32,7 +44,7 @@ struct network_config {
     size_t C, Fd, H, D;  /* width, feed-forward width, heads, lift */
     size_t layers, rank; /* rank 0: max(64, C/8) */
     const struct mixer *mixer;
-    double dropout;   /* p; the parts of it as in the specification */
+    double dropout;   /* p; see above for its parts */
     bool out_dropout; /* drop points of the forecast itself (parity) */
 };
 
@@ -60,30 +72,26 @@ const struct tensor *network_tensor(const struct network *network, size_t index)
 
 /* Reals in the flat array. */
 size_t network_size(const struct network *network);
-/* The number of parameters that take part, or that the paper counts (the formula of
- * specification 1.2 without the two unused vectors). */
+/* What the paper counts, less the two vectors of D that its program has and never uses.
+ */
 size_t network_params(const struct network *network);
 
 /* Fills theta with initial values, a function of seed alone. */
 void network_init(const struct network *network, real *theta, uint64_t seed);
 
 /*
- * y (B,P,V) = f(x (B,L,V)).  x has no missing values.  With a dropout step it also
- * keeps what network_backward() needs.  B <= max_batch.  Each sample's output does not
+ * y (B,P,V) = f(x (B,L,V)).  x has no missing values, and stays where it is until the
+ * backward pass of this batch is done.  B <= max_batch.  Each sample's output does not
  * depend on B, on the other samples, or on the number of threads, bit for bit.
  * Allocates nothing.
  */
 void network_forward(struct network *network, const real *theta, const real *x, size_t B,
                      real *y, const struct dropout_step *dropout);
 
-/* As above without dropout, but keeps what network_backward() needs (tests). */
-void network_forward_keep(struct network *network, const real *theta, const real *x,
-                          size_t B, real *y);
-
 /*
- * dtheta += gradient for dy (B,P,V) at the last kept forward pass.  dx (B,L,V) gets the
- * gradient of the input when it is not NULL (tests; mean and deviation of the
- * instance normalisation count as constants, as in the reference).
+ * dtheta += gradient for dy (B,P,V) at the last forward pass, of a network made with
+ * `training`.  dx (B,L,V) becomes the gradient of the input where it is not NULL; mean
+ * and deviation of step 1 count as constants, as in the reference.
  */
 void network_backward(struct network *network, const real *theta, const real *dy,
                       real *dtheta, real *dx);

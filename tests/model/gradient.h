@@ -17,7 +17,7 @@ typedef double gradient_function(void *ctx);
 
 static inline double gradient_at(gradient_function *f, void *ctx, real *x)
 {
-    const real kept = *x, h = REAL_C(1e-3) * (real)fmax(1, fabs((double)kept));
+    const real kept = *x, h = REAL_C(2e-4) * (real)fmax(1, fabs((double)kept));
     double at[4];
     for (int i = 0; i < 4; i++) {
         *x = kept + (real)(i < 2 ? i - 2 : i - 1) * h;
