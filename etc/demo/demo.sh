@@ -82,5 +82,6 @@ cat <<END
   curl -s '$url/'
 END
 [ -z "${ONCE-}" ] || exit 0
+trap 'echo; exit 0' INT
 printf '\nServing at %s; Ctrl-C ends it.  The log is %s.\n' "$url" "$state/log"
 wait "$daemon"

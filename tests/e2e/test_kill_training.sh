@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # kill -9 and SIGTERM during a training: after the restart the job goes on from its last
-# checkpoint, to the same weights as an undisturbed run.  KILLS=n kills so many times.
+# checkpoint, to the same weights as an undisturbed run.  POINTS says when: "fit:2 refit:1".
 . "$(dirname "$0")/lib.sh"
 
 tones 700 3 >"$tmp/wave.csv"
 definition='{"select": "load", "step": "1h", "lookback": 96, "horizon": 24,
-  "settings": {"epochs": 6, "patience": 6, "steps_per_epoch": '${STEPS:-150}', "batch": 4,
+  "settings": {"epochs": 5, "patience": 5, "steps_per_epoch": '${STEPS:-100}', "batch": 4,
                "learning_rate": 0.002}}'
 
 # begin -- a fresh daemon with data and a definition.
@@ -22,21 +22,21 @@ begin() {
     id=$(value .id)
 }
 
-# epoch_seen N -- whether the job has come to epoch N, or ended.  The log is ahead of the
-# job's row, which is written once a second.
-epoch_seen() {
-    grep -q "phase=fit epoch=$1/" "$tmp/log" || job_ended "$id"
+# reached PHASE EPOCH -- whether the job has come there, or ended.  The log is ahead of
+# the job's row, which is written once a second.
+reached() {
+    grep -q "phase=$1 epoch=$2/" "$tmp/log" || job_ended "$id"
 }
 
-# disturbed SIGNAL -- trains, disturbed in some epochs; the model's hash.
+# disturbed SIGNAL -- trains, disturbed at every point.
 disturbed() {
     begin
-    for epoch in $(seq 2 $((1 + ${KILLS:-2}))); do
-        wait_for 120 epoch_seen "$epoch"
+    for point in ${POINTS:-fit:2 refit:1}; do
+        wait_for 240 reached "${point%:*}" "${point#*:}"
         job_ended "$id" && break
         stop "$1"
-        [ "$1" = KILL ] || check "$1 ends it well" [ "$stopped" = 0 ]
-        check "$1: a checkpoint is there" \
+        [ "$1" = KILL ] || check "$1 at $point ends it well" [ "$stopped" = 0 ]
+        check "$1 at $point: a checkpoint is there" \
             [ "$(find "$tmp/state/checkpoints" -name 'load-*.safetensors' | wc -l)" = 1 ]
         start
     done
