@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ingest -- samples a second through store_append(), beside the disk's own fdatasync.
+ *
+ * 10,000 series, batches of 2,000 samples, full sync, two sending threads that keep a
+ * few batches under way each; in order of arrival (all series at one instant, then the
+ * next) and series by series.  FOLDER (default .) is where the state folder is made.
+ *
+ *     ingest [SAMPLES [FOLDER]]
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "storage/storage.h"
+
+enum { SERIES = 10000, PER_BATCH = 2000, SENDERS = 2, UNDER_WAY = 32 };
+
+static const int64_t START_MS = 1700000000000;
+
+/* The store's present: nothing sent is late. */
+static int64_t start_ms(void *ctx)
+{
+    (void)ctx;
+    return START_MS;
+}
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void die(const char *what, const struct err *err)
+{
+    fprintf(stderr, "ingest: %s: %s\n", what, err ? err->msg : "failed");
+    exit(1);
+}
+
+/* ---- the sender ----------------------------------------------------------------- */
+
+struct sender {
+    struct store *store;
+    const char *const *names;
+    bool by_series;
+    size_t first_series, batches, series_samples;
+    pthread_mutex_t mutex;
+    pthread_cond_t answered;
+    size_t under_way;
+};
+
+static void on_done(void *ctx, const struct store_counts *counts, const struct err *err)
+{
+    struct sender *const sender = ctx;
+    if (err || counts->stored != PER_BATCH)
+        die("commit", err);
+    pthread_mutex_lock(&sender->mutex);
+    sender->under_way--;
+    pthread_cond_signal(&sender->answered);
+    pthread_mutex_unlock(&sender->mutex);
+}
+
+/* Each sender has series of its own, as the shards of a Prometheus have. */
+static struct store_batch *make_batch(const struct sender *sender, size_t number)
+{
+    const size_t own = SERIES / SENDERS;
+    struct store_batch *const batch = store_batch_new();
+    for (size_t i = number * PER_BATCH; i < (number + 1) * PER_BATCH; i++) {
+        const size_t series = sender->by_series ? i / sender->series_samples : i % own;
+        const size_t step = sender->by_series ? i % sender->series_samples : i / own;
+        const char *const name = sender->names[sender->first_series + series];
+        store_batch_add(batch, store_batch_series(batch, name),
+                        START_MS + (int64_t)step * 15000, (double)(i % 977) * 0.25);
+    }
+    return batch;
+}
+
+static void *send_all(void *arg)
+{
+    struct sender *const sender = arg;
+    for (size_t i = 0; i < sender->batches; i++) {
+        struct store_batch *const batch = make_batch(sender, i);
+        pthread_mutex_lock(&sender->mutex);
+        while (sender->under_way == UNDER_WAY)
+            pthread_cond_wait(&sender->answered, &sender->mutex);
+        sender->under_way++;
+        pthread_mutex_unlock(&sender->mutex);
+        struct err err = {0};
+        if (store_append(sender->store, batch, on_done, sender, &err))
+            die("append", &err);
+    }
+    pthread_mutex_lock(&sender->mutex);
+    while (sender->under_way > 0)
+        pthread_cond_wait(&sender->answered, &sender->mutex);
+    pthread_mutex_unlock(&sender->mutex);
+    return NULL;
+}
+
+/* ---- one run -------------------------------------------------------------------- */
+
+struct figures {
+    double commits, seconds;
+};
+
+static void pick(void *ctx, const char *name, double value)
+{
+    struct figures *const figures = ctx;
+    if (strcmp(name, "frwkvd_storage_commits_total") == 0)
+        figures->commits = value;
+    if (strcmp(name, "frwkvd_storage_commit_seconds_total") == 0)
+        figures->seconds = value;
+}
+
+static void clean(const char *folder)
+{
+    static const char *const FILES[] = {"frwkvd.db", "frwkvd.db-wal", "frwkvd.db-shm",
+                                        "lock"};
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        char *const path = mem_printf("%s/%s", folder, FILES[i]);
+        unlink(path);
+        free(path);
+    }
+    rmdir(folder);
+}
+
+static void run(const char *folder, const char *const *names, size_t samples,
+                bool by_series)
+{
+    char *const uri = mem_printf("sqlite:%s", folder);
+    struct store_options options = store_options_default();
+    options.head_samples_max = 2 * samples;
+    options.clock = (struct clock){start_ms, NULL};
+    struct err err = {0};
+    struct store *store = store_open(uri, &options, &err);
+    if (!store)
+        die("open", &err);
+    struct sender sender[SENDERS];
+    pthread_t thread[SENDERS];
+    const size_t batches = samples / PER_BATCH / SENDERS;
+    const double began_s = now_s();
+    for (size_t i = 0; i < SENDERS; i++) {
+        sender[i] = (struct sender){
+            .store = store,
+            .names = names,
+            .by_series = by_series,
+            .first_series = i * (SERIES / SENDERS),
+            .batches = batches,
+            .series_samples = samples / SERIES,
+            .mutex = PTHREAD_MUTEX_INITIALIZER,
+            .answered = PTHREAD_COND_INITIALIZER,
+        };
+        pthread_create(&thread[i], NULL, send_all, &sender[i]);
+    }
+    for (size_t i = 0; i < SENDERS; i++)
+        pthread_join(thread[i], NULL);
+    const double took_s = now_s() - began_s;
+    struct figures figures;
+    store_figures(store, pick, &figures);
+    store_close(store);
+    const double reopen_s = now_s();
+    if (!(store = store_open(uri, &options, &err)))
+        die("reopen", &err);
+    printf("%-16s %6.2f M samples/s  %5.0f commits of %5.2f ms  reopened in %.2f s\n",
+           by_series ? "series by series" : "arrival order",
+           (double)(batches * SENDERS * PER_BATCH) / took_s / 1e6, figures.commits,
+           1e3 * figures.seconds / figures.commits, now_s() - reopen_s);
+    store_close(store);
+    clean(folder);
+    free(uri);
+}
+
+/* ---- the disk's own figure ------------------------------------------------------- */
+
+static int ascending(const void *left, const void *right)
+{
+    const double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Appends of one batch's size, each synced. */
+static void measure_fdatasync(const char *folder)
+{
+    enum { TIMES = 100, BYTES = 16 * PER_BATCH };
+    double took_s[TIMES];
+    char *const path = mem_printf("%s.sync", folder);
+    char *const bytes = mem_new(BYTES, 1);
+    const int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    for (size_t i = 0; i < TIMES; i++) {
+        const double began_s = now_s();
+        if (write(fd, bytes, BYTES) != BYTES || fdatasync(fd))
+            die("fdatasync", NULL);
+        took_s[i] = now_s() - began_s;
+    }
+    close(fd);
+    unlink(path);
+    qsort(took_s, TIMES, sizeof *took_s, ascending);
+    printf("%-16s %6.2f ms median, %.2f ms at the 99th of 100 (32 kB each)\n",
+           "fdatasync", 1e3 * took_s[TIMES / 2], 1e3 * took_s[TIMES - 2]);
+    free(bytes);
+    free(path);
+}
+
+int main(int argc, char **argv)
+{
+    const size_t samples = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000000;
+    if (samples < SERIES * 2 || samples % (SERIES * PER_BATCH / 1000 * SENDERS) != 0) {
+        fprintf(stderr, "ingest: SAMPLES must be a multiple of 40000\n");
+        return 2;
+    }
+    char *const folder = mem_printf("%s/ingest-XXXXXX", argc > 2 ? argv[2] : ".");
+    if (!mkdtemp(folder))
+        die(folder, NULL);
+    char **const names = mem_new(SERIES, sizeof *names);
+    for (size_t i = 0; i < SERIES; i++)
+        names[i] =
+            mem_printf("node_cpu_seconds{cpu=\"%zu\",host=\"web-%03zu\",mode=\"user\"}",
+                       i % 16, i / 16);
+    measure_fdatasync(folder);
+    run(folder, (const char *const *)(void *)names, samples, false);
+    run(folder, (const char *const *)(void *)names, samples, true);
+    for (size_t i = 0; i < SERIES; i++)
+        free(names[i]);
+    free(names);
+    clean(folder);
+    free(folder);
+    return 0;
+}
