@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/model/small.h"
+
+#include "model/model.h"
+
+static struct model *train(const struct grid *grid, const struct model_spec *spec)
+{
+    struct err err = {0};
+    struct model *const m = model_train(grid, spec, NULL, &err);
+    if (!m)
+        fail_msg("%s", err.msg);
+    return m;
+}
+
+static const char *champion(const struct model *m, size_t series, size_t bucket)
+{
+    return model_report(m)->champions[series * MODEL_BUCKETS + bucket].candidate;
+}
+
+/* The figures of a candidate over the whole horizon. */
+static const struct model_figure *figure(const struct model *m, const char *candidate)
+{
+    const struct model_report *const r = model_report(m);
+    for (size_t i = 0; i < r->figure_count; i++)
+        if (r->figures[i].bucket == -1 && strcmp(r->figures[i].candidate, candidate) == 0)
+            return &r->figures[i];
+    return NULL;
+}
+
+static void a_seasonal_fleet_is_served_by_what_learnt_it(void **state)
+{
+    (void)state;
+    struct grid grid = small_grid(400, 3, 1.0);
+    for (int group = 0; group < 2; group++) {
+        struct model_spec spec = small_spec((enum model_group)group);
+        small_set(&spec, "epochs", "15");
+        struct model *const m = train(&grid, &spec);
+        const struct model_report *const r = model_report(m);
+        assert_int_equal(r->season, 8);
+        assert_true(r->windows_fit > 0 && r->windows_stop > 0 && r->windows_judge > 0);
+        assert_string_equal(r->note, "");
+        /* Noise as big as the rhythm: the seasonal naive errs by sqrt 2 times as much as
+         * a forecaster that averages. */
+        assert_true(figure(m, "frwkv")->mae < figure(m, "seasonal_naive")->mae);
+        assert_true(figure(m, "champion")->mae <= figure(m, "naive")->mae);
+        size_t served = 0;
+        for (size_t s = 0; s < 3; s++)
+            served += strcmp(champion(m, s, 3), "frwkv") == 0;
+        assert_true(served > 0 && model_params(m) > 0);
+        assert_true(figure(m, "frwkv")->params == model_params(m));
+        assert_true(figure(m, "champion")->coverage80 > 0.6);
+        assert_true(figure(m, "champion")->coverage80 < 0.95);
+        model_free(m);
+    }
+    grid_fini(&grid);
+}
+
+/* P7: noise is served by a simple candidate, and the answer says so. */
+static void noise_is_served_by_a_simple_candidate(void **state)
+{
+    (void)state;
+    const struct rng_stream stream = {3, 9, 0};
+    struct grid grid = small_grid(400, 6, 0);
+    for (size_t c = 0; c < 6; c++)
+        for (size_t i = 0; i < 400; i++)
+            grid.values[i * 6 + c] =
+                (i ? grid.values[(i - 1) * 6 + c] : 0) + rng_normal(stream, i * 6 + c);
+    const struct model_spec spec = small_spec(GROUP_EACH);
+    struct model *const m = train(&grid, &spec);
+    size_t trained = 0;
+    for (size_t i = 0; i < 6 * MODEL_BUCKETS; i++)
+        trained +=
+            strcmp(champion(m, i / MODEL_BUCKETS, i % MODEL_BUCKETS), "frwkv") == 0;
+    assert_int_equal(trained, 0);
+    model_free(m);
+    grid_fini(&grid);
+}
+
+/* P3: a signal that is visible in the future alone gives no skill. */
+static void a_signal_of_the_future_gives_no_skill(void **state)
+{
+    (void)state;
+    const struct rng_stream stream = {4, 9, 0};
+    enum { ROWS = 400, COLS = 2, SHIFT = 8 };
+    struct grid grid = small_grid(ROWS, COLS, 0);
+    /* The second series shows now what the first will be a horizon later: what would
+     * be skill if anything looked ahead is noise to whoever does not. */
+    for (size_t i = 0; i < ROWS; i++) {
+        grid.values[i * COLS] = rng_normal(stream, i);
+        grid.values[i * COLS + 1] = rng_normal(stream, i < SHIFT ? i + ROWS : i - SHIFT);
+    }
+    const struct model_spec spec = small_spec(GROUP_JOINT);
+    struct model *const m = train(&grid, &spec);
+    /* White noise: the best anyone can do is its mean, an MSE of its variance. */
+    assert_true(figure(m, "frwkv")->mse > 0.8);
+    model_free(m);
+
+    /* And nothing after the fit part moves what was fitted: two histories that differ in
+     * the judge part alone have the same training losses. */
+    struct model *const before = train(&grid, &spec);
+    grid.values[(ROWS - 1) * COLS] += 100;
+    struct model *const after = train(&grid, &spec);
+    const struct model_report *const a = model_report(before), *const b =
+                                                                   model_report(after);
+    assert_int_equal(a->epoch_count, b->epoch_count);
+    for (size_t i = 0; i < a->epoch_count; i++)
+        assert_true(a->epochs[i].loss_train == b->epochs[i].loss_train &&
+                    a->epochs[i].loss_valid == b->epochs[i].loss_valid);
+    model_free(before);
+    model_free(after);
+    grid_fini(&grid);
+}
+
+static void hard_series_train_without_nan(void **state)
+{
+    (void)state;
+    enum { ROWS = 240, COLS = 6 };
+    struct grid grid = small_grid(ROWS, COLS, 0.2);
+    for (size_t i = 0; i < ROWS; i++) {
+        double *const row = grid.values + i * COLS;
+        row[1] = 7;                                   /* constant */
+        row[2] = (double)NAN;                         /* never seen */
+        row[3] = i < 150 ? (double)NAN : row[3];      /* late */
+        row[4] = i < 200 ? 0 : 1e9;                   /* constant, then not */
+        row[5] = i % 5 ? (double)NAN : row[5] * 1e30; /* mostly gaps, huge */
+    }
+    for (int group = 0; group < 2; group++) {
+        struct model_spec spec = small_spec((enum model_group)group);
+        small_set(&spec, "max_missing", "0.6");
+        struct model *const m = train(&grid, &spec);
+        const struct model_report *const r = model_report(m);
+        assert_true(r->epoch_count > 0);
+        for (size_t i = 0; i < r->epoch_count; i++)
+            assert_true(isfinite(r->epochs[i].loss_train) &&
+                        isfinite(r->epochs[i].loss_valid));
+        assert_string_equal(champion(m, 1, 0), "naive");
+        assert_string_equal(champion(m, 2, 0), "naive");
+        model_free(m);
+    }
+    grid_fini(&grid);
+}
+
+static void short_history_has_candidates_or_says_what_is_needed(void **state)
+{
+    (void)state;
+    const struct model_spec spec = small_spec(GROUP_EACH);
+    const size_t least = model_rows_for_training(&spec);
+    struct grid grid = small_grid(least - 1, 2, 0.2);
+    struct model *m = train(&grid, &spec);
+    assert_int_equal(model_params(m), 0);
+    char want[80];
+    snprintf(want, sizeof want, "history: %zu steps, training needs %zu", least - 1,
+             least);
+    assert_string_equal(model_report(m)->note, want);
+    assert_null(figure(m, "frwkv"));
+    assert_true(isfinite(figure(m, "champion")->mae));
+    model_free(m);
+    grid_fini(&grid);
+
+    grid = small_grid(least, 2, 0.2);
+    m = train(&grid, &spec);
+    assert_true(model_report(m)->epoch_count > 0);
+    model_free(m);
+    grid_fini(&grid);
+
+    const size_t fewest = model_rows_for_candidates(&spec);
+    grid = small_grid(fewest, 1, 0.2);
+    model_free(train(&grid, &spec));
+    grid_fini(&grid);
+    grid = small_grid(fewest - 1, 1, 0.2);
+    struct err err = {0};
+    assert_null(model_train(&grid, &spec, NULL, &err));
+    assert_int_equal(err.code, ERR_CONFLICT);
+    assert_string_equal(err.msg, "history: 23 steps, at least 24 are needed");
+    grid_fini(&grid);
+}
+
+static void bad_specs_are_refused(void **state)
+{
+    (void)state;
+    struct grid grid = small_grid(240, 2, 0.2);
+    struct model_spec bad[6];
+    for (int i = 0; i < 6; i++)
+        bad[i] = small_spec(GROUP_EACH);
+    bad[0].lookback = 0;
+    bad[1].horizon = MODEL_HORIZON_MAX + 1;
+    bad[2].min = 2;
+    bad[2].max = 1;
+    bad[3].min = 0.2;
+    bad[3].max = 0.8;
+    bad[3].integer = true;
+    bad[4].settings.width = 9; /* not a multiple of heads */
+    bad[5].season = MODEL_LOOKBACK_MAX + 1;
+    static const char *const why[] = {"lookback: must be 1..",
+                                      "horizon: must be 1..",
+                                      "min: must be",
+                                      "min: must be",
+                                      "",
+                                      "season: must be"};
+    for (int i = 0; i < 6; i++) {
+        struct err err = {0};
+        assert_null(model_train(&grid, &bad[i], NULL, &err));
+        assert_int_equal(err.code, ERR_INVALID);
+        assert_non_null(strstr(err.msg, why[i]));
+    }
+    free(grid.names[1]);
+    grid.names[1] = NULL;
+    grid_name(&grid, 1, "s0");
+    const struct model_spec spec = small_spec(GROUP_EACH);
+    struct err err = {0};
+    assert_null(model_train(&grid, &spec, NULL, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+    grid_fini(&grid);
+}
+
+/* ---- bytes ------------------------------------------------------------------------- */
+
+static void saved_and_loaded_it_is_the_same(void **state)
+{
+    (void)state;
+    struct grid grid = small_grid(400, 3, 1.0);
+    struct model_spec spec = small_spec(GROUP_JOINT);
+    small_set(&spec, "epochs", "15");
+    spec.min = -1.5;
+    struct model *const m = train(&grid, &spec);
+    assert_true(model_params(m) > 0);
+    void *bytes, *again;
+    size_t len, again_len;
+    struct err err = {0};
+    assert_ok(model_save(m, &bytes, &len, &err), &err);
+    struct model *const copy = model_load(bytes, len, &err);
+    assert_non_null(copy);
+    assert_ok(model_save(copy, &again, &again_len, &err), &err);
+    assert_int_equal(len, again_len);
+    assert_memory_equal(bytes, again, len);
+
+    assert_int_equal(model_series(copy), 3);
+    assert_string_equal(model_series_name(copy, 2), "s2");
+    assert_null(model_series_name(copy, 3));
+    assert_int_equal(model_params(copy), model_params(m));
+    assert_int_equal(model_step_ms(copy), 3600000);
+    assert_true(model_spec(copy)->min == -1.5 && isinf(model_spec(copy)->max));
+    assert_int_equal(model_tail_rows(copy), model_tail_rows(m));
+    const struct model_report *const a = model_report(m), *const b = model_report(copy);
+    assert_int_equal(a->figure_count, b->figure_count);
+    assert_int_equal(a->epoch_count, b->epoch_count);
+    for (size_t i = 0; i < a->figure_count; i++)
+        assert_close(a->figures[i].mae, b->figures[i].mae, 0);
+    for (size_t i = 0; i < 3 * MODEL_BUCKETS; i++)
+        assert_string_equal(a->champions[i].candidate, b->champions[i].candidate);
+    model_free(m);
+    model_free(copy);
+    free(bytes);
+    free(again);
+    grid_fini(&grid);
+}
+
+static void damaged_bytes_are_refused_or_harmless(void **state)
+{
+    (void)state;
+    struct grid grid = small_grid(160, 2, 1.0);
+    const struct model_spec spec = small_spec(GROUP_EACH);
+    struct model *const m = train(&grid, &spec);
+    unsigned char *bytes;
+    size_t len;
+    struct err err = {0};
+    assert_ok(model_save(m, (void **)&bytes, &len, &err), &err);
+    model_free(m);
+
+    for (size_t cut = 0; cut < len; cut += cut < 64 ? 1 : 211) {
+        unsigned char *const part = malloc(cut ? cut : 1);
+        memcpy(part, bytes, cut);
+        err = (struct err){0};
+        assert_null(model_load(part, cut, &err));
+        assert_int_equal(err.code, ERR_CORRUPT);
+        free(part);
+    }
+    /* Every byte of the header once; what still loads must still be a whole model. */
+    uint64_t header;
+    memcpy(&header, bytes, 8);
+    size_t refused = 0;
+    for (size_t at = 0; at < 8 + header; at++) {
+        const unsigned char kept = bytes[at];
+        bytes[at] = (unsigned char)(kept ^ (1 + at % 127));
+        err = (struct err){0};
+        struct model *const damaged = model_load(bytes, len, &err);
+        if (damaged) {
+            struct forecaster_work *const work = forecaster_work_new(damaged, &err);
+            forecaster_work_free(work);
+        } else {
+            assert_true(err.code == ERR_CORRUPT || err.code == ERR_NO_MEMORY);
+            refused++;
+        }
+        model_free(damaged);
+        bytes[at] = kept;
+    }
+    assert_true(refused > header / 2);
+    free(bytes);
+    grid_fini(&grid);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_seasonal_fleet_is_served_by_what_learnt_it),
+        cmocka_unit_test(noise_is_served_by_a_simple_candidate),
+        cmocka_unit_test(a_signal_of_the_future_gives_no_skill),
+        cmocka_unit_test(hard_series_train_without_nan),
+        cmocka_unit_test(short_history_has_candidates_or_says_what_is_needed),
+        cmocka_unit_test(bad_specs_are_refused),
+        cmocka_unit_test(saved_and_loaded_it_is_the_same),
+        cmocka_unit_test(damaged_bytes_are_refused_or_harmless),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
