@@ -175,9 +175,9 @@ int commit_group(struct store *store, struct request *group, struct err *err)
 void commit_checkpoint(struct store *store)
 {
     struct writer *const writer = &store->writer;
-    const size_t page_bytes = 8192;
-    atomic_store(&writer->wal_bytes, writer->wal_pages * page_bytes);
-    if (writer->wal_pages * page_bytes < CHECKPOINT_BYTES)
+    const size_t bytes = writer->wal_pages * STORE_PAGE_BYTES;
+    atomic_store(&writer->wal_bytes, bytes);
+    if (bytes < CHECKPOINT_BYTES)
         return;
     int pages = 0, moved = 0;
     if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,

@@ -36,10 +36,28 @@ static int refuse_network(const char *folder, struct err *err)
     return 0;
 }
 
+/* The folder's own entry must outlive a power loss as well as what is in it. */
+static int sync_parent(const char *folder, struct err *err)
+{
+    char *const path = mem_printf("%s/..", folder);
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(path);
+    const int status = fd >= 0 ? fsync(fd) : -1;
+    if (status)
+        err_errno(err, "state folder %s: its folder cannot be synced", folder);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 static int check_folder(const char *folder, struct err *err)
 {
-    if (mkdir(folder, 0700) && errno != EEXIST)
+    if (mkdir(folder, 0700) == 0) {
+        if (sync_parent(folder, err))
+            return -1;
+    } else if (errno != EEXIST) {
         return err_errno(err, "state folder %s: cannot be created", folder);
+    }
     struct stat stat_buf;
     if (stat(folder, &stat_buf))
         return err_errno(err, "state folder %s", folder);

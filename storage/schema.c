@@ -129,8 +129,10 @@ int schema_open(sqlite3 *db, enum store_durability durability, struct err *err)
     if (schema_connect(db, err) || identify(db, &version, err))
         return -1;
     /* Page size and auto_vacuum count only before the first page is written. */
-    if (version == 0 &&
-        sql_exec(db, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL", err))
+    char fresh[80];
+    snprintf(fresh, sizeof fresh,
+             "PRAGMA page_size = %d; PRAGMA auto_vacuum = INCREMENTAL", STORE_PAGE_BYTES);
+    if (version == 0 && sql_exec(db, fresh, err))
         return -1;
     if (sql_exec(db, "PRAGMA journal_mode = WAL", err) ||
         sql_exec(db,

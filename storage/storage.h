@@ -52,7 +52,8 @@ void store_close(struct store *store);
 
 /* ---- samples ------------------------------------------------------------------- */
 
-/* What happened to the samples of one batch; the five add up to what was received. */
+/* What happened to the samples of one batch.  They add up to its size: within a batch
+ * too, the later of two samples with one series and time wins. */
 struct store_counts {
     uint64_t stored;
     uint64_t replaced;  /* same series and time, other value */
@@ -63,7 +64,8 @@ struct store_counts {
 struct store_batch;
 struct store_batch *store_batch_new(void) __attribute__((warn_unused_result));
 void store_batch_free(struct store_batch *batch);
-/* The batch's own number of the series with this canonical name (labels.h). */
+/* The batch's own number of the series with this canonical name (labels.h).  A series
+ * comes into being with its first sample. */
 uint32_t store_batch_series(struct store_batch *batch, const char *name);
 /* Value is not NaN. */
 void store_batch_add(struct store_batch *batch, uint32_t series, int64_t time_ms,
@@ -74,9 +76,11 @@ void store_batch_history(struct store_batch *batch);
 
 /*
  * Queues a batch, which the store owns from here on, success or not.  done is called
- * once, from the store's thread, after the commit (or its failure): it must not block.
- * -1 without a call of done: ERR_BUSY (queue or head full, closing), ERR_TOO_LARGE
- * (series_max: nothing of the batch is stored).
+ * once, from the store's thread, after the commit or its failure (err is NULL or says
+ * why: ERR_BUSY for a full disk, ERR_IO, ERR_TOO_LARGE for series_max; then nothing of
+ * the batch is stored).  It must not block.  -1 without a call of done: ERR_BUSY (queue
+ * or head full, closing), ERR_TOO_LARGE (more samples than the queue holds, more series
+ * than series_max).
  */
 typedef void store_done(void *ctx, const struct store_counts *counts,
                         const struct err *err);
@@ -107,7 +111,8 @@ struct store_series {
 int store_series(struct store *store, const char *name, struct store_series *out,
                  struct err *err);
 
-/* AS_OF_NOW: with everything that has arrived; else revisions after that are undone. */
+/* AS_OF_NOW: with everything that has arrived; else revisions after that instant are
+ * undone and samples of later times left out. */
 #define AS_OF_NOW INT64_MAX
 
 /*
@@ -126,7 +131,8 @@ struct store_forecaster {
 };
 void store_forecaster_fini(struct store_forecaster *forecaster);
 
-/* Creates or changes; the revision grows only when body differs.  *created tells. */
+/* Creates or changes; the revision grows only when body differs.  *created tells.  A
+ * name that was deleted goes on counting where it stopped. */
 int store_forecaster_put(struct store *store, const char *name, const char *body,
                          int64_t *revision, bool *created, struct err *err);
 int store_forecaster_get(struct store *store, const char *name,
@@ -143,8 +149,8 @@ enum { STORE_HASH_SIZE = 32 }; /* SHA-256 */
 
 struct store_model {
     int64_t id, forecaster_revision, published_ms, watermark_ms;
-    unsigned char hash[STORE_HASH_SIZE];
-    void *bytes; /* NULL in listings */
+    unsigned char hash[STORE_HASH_SIZE]; /* of bytes, as sha256sum(1) prints it */
+    void *bytes;                         /* NULL in listings */
     size_t len;
 };
 void store_model_fini(struct store_model *model);

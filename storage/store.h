@@ -7,9 +7,9 @@
  * transaction.  Reads of rows use connections of their own (store_reader_*), reads of
  * samples use the head in memory.
  *
- * Order of the sources: nameset, batch, batch_codec, index, head (memory); sql, schema,
- * lock, store (opening); writer, commit (the way in); read, selector, and one file per
- * kind of row.
+ * Order of the sources: nameset, batch, batch_codec, index, sample_head (memory); sql,
+ * schema, lock, store (opening); writer, commit (the way in); read, selector, and one
+ * file per kind of row.
  */
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
@@ -17,12 +17,12 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#include "storage/head.h"
+#include "storage/sample_head.h"
 #include "storage/index.h"
 #include "storage/storage.h"
 #include "storage/writer.h"
 
-enum { READERS_IDLE_MAX = 8 };
+enum { READERS_IDLE_MAX = 8, STORE_PAGE_BYTES = 8192 };
 
 /* Connections that only read; idle ones are kept. */
 struct readers {

@@ -65,7 +65,6 @@ struct writer {
 int writer_start(struct store *store, struct err *err);
 /* Commits what waits, then ends the thread. */
 void writer_stop(struct store *store);
-void writer_fini(struct writer *writer);
 
 /* Runs a verb on the writer thread and waits for its commit. */
 int writer_call(struct store *store, writer_run *run, void *arg, struct err *err);

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "storage/sql.h"
+#include "storage/store.h"
 #include "tests/storage/folder.h"
 
 static void assert_open_fails(struct folder *folder, enum err_code code, const char *text)
@@ -82,6 +84,40 @@ static void creates_a_private_folder(void **state)
                      0);
     folder_fini(&folder);
     folder_fini(&outer);
+}
+
+static void assert_setting(sqlite3 *db, const char *pragma_sql, int64_t want)
+{
+    struct err err = {0};
+    int64_t value = -1;
+    assert_ok(sql_value(db, &err, &value, pragma_sql, ""), &err);
+    assert_int_equal(value, want);
+}
+
+static void every_connection_has_its_settings(void **state)
+{
+    (void)state;
+    struct folder folder;
+    folder_init(&folder);
+    for (int normal = 0; normal < 2; normal++) {
+        folder.options.durability = normal ? DURABILITY_NORMAL : DURABILITY_FULL;
+        struct store *const store = folder_open(&folder);
+        struct err err = {0};
+        sqlite3 *const reader = store_reader_take(store, &err);
+        assert_setting(store->db, "PRAGMA synchronous", normal ? 1 : 2);
+        assert_setting(reader, "PRAGMA query_only", 1);
+        for (int i = 0; i < 2; i++) {
+            sqlite3 *const db = i ? reader : store->db;
+            assert_setting(db, "PRAGMA secure_delete", 0);
+            assert_setting(db, "PRAGMA foreign_keys", 1);
+            assert_setting(db, "PRAGMA trusted_schema", 0);
+            assert_setting(db, "PRAGMA cell_size_check", 1);
+            assert_setting(db, "PRAGMA page_size", STORE_PAGE_BYTES);
+        }
+        store_reader_give(store, reader);
+        store_close(store);
+    }
+    folder_fini(&folder);
 }
 
 static void refuses_a_bad_place(void **state)
@@ -231,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(creates_a_private_folder),
+        cmocka_unit_test(every_connection_has_its_settings),
         cmocka_unit_test(refuses_a_bad_place),
         cmocka_unit_test(refuses_a_folder_it_cannot_write),
         cmocka_unit_test(one_process_owns_a_folder),

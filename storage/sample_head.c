@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "storage/head.h"
+#include "storage/sample_head.h"
 
 #include <stdlib.h>
 #include <string.h>

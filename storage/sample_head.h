@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * head.h -- the samples in memory, per series, sorted by time, last write wins.
+ * sample_head.h -- the samples in memory, per series, sorted by time, last write wins.
  *
  * The writer thread stages a group before its commit and publishes it after:
  *
@@ -13,8 +13,8 @@
  * and head_commit() merges into each series in one pass.  Readers hold a lock that the
  * writer takes to publish and to move arrays.
  */
-#ifndef STORAGE_HEAD_H
-#define STORAGE_HEAD_H
+#ifndef STORAGE_SAMPLE_HEAD_H
+#define STORAGE_SAMPLE_HEAD_H
 
 #include <pthread.h>
 #include <stdatomic.h>
