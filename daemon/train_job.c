@@ -96,15 +96,22 @@ out:
     return result;
 }
 
-/* Whether this job has published already.  A forecaster has one train job at a time, so
- * a model newer than the job is the job's own. */
+/*
+ * Whether this job has published already, and died before it issued: a later attempt, its
+ * checkpoint still there, and a model newer than the job, which can only be its own since
+ * a forecaster has one training at a time.  The clock alone would not do: where it was
+ * set back, an old model may look newer than the job.
+ */
 static bool published(const struct job_run *run)
 {
     struct store_model newest = {0};
+    char *const path = checkpoint_path(run->checkpoint_folder, run->job);
     const bool own =
+        run->job->attempts > 1 && access(path, F_OK) == 0 &&
         store_model_newest(run->store, run->job->forecaster, &newest, NULL) == 0 &&
-        newest.published_ms >= run->job->created_ms;
+        newest.published_ms > run->job->created_ms;
     store_model_fini(&newest);
+    free(path);
     return own;
 }
 

@@ -6,8 +6,8 @@
  * The data are read as they were known when the job was made, so that a job that was
  * interrupted reads the same grid again and goes on from its checkpoint, to the same
  * weights.  The model is published, then the forecast issued; the job ends in the
- * transaction of the issue.  A process that dies between the two leaves a model newer
- * than the job: the next one sees it and only issues.
+ * transaction of the issue.  A process that dies between the two leaves checkpoint and a
+ * model newer than the job: the next one sees both and only issues.
  */
 #ifndef TRAIN_JOB_H
 #define TRAIN_JOB_H

@@ -28,6 +28,7 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 trap 'exit 143' TERM
 
 # check NAME COMMAND... -- one result.  What was last answered is shown on failure.
