@@ -3,28 +3,42 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "model/elementary.h"
 #include "model/threads.h"
 
-enum { ELEMENTS = 4096 }; /* of one block, a multiple of the 4 words of a counter */
+/* Sixteen random bits decide about an element, so a counter serves eight, and p is taken
+ * to the nearest 1/65536; the scale goes with what was taken. */
+enum { HALVES = 8, LEVELS = 1 << 16, ELEMENTS = 256 * HALVES };
 
 struct mask {
     real *x;
     size_t n;
     struct rng_stream stream;
-    uint64_t dropped; /* words below this one */
+    uint32_t dropped; /* values below this one */
     real scale;
 };
+
+HOT static void scale_kept(real *restrict x, const uint16_t *restrict half, size_t n,
+                           uint32_t dropped, real scale)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        x[i] *= half[i] < dropped ? 0 : scale;
+}
 
 static void drop(void *ctx, size_t block)
 {
     const struct mask *const m = ctx;
-    const size_t end = threads_block_end(block, m->n, ELEMENTS);
-    for (size_t i = block * ELEMENTS; i < end; i += 4) {
-        const struct rng_block words = rng_at(m->stream, i / 4);
-        for (size_t k = 0; k < 4 && i + k < end; k++)
-            m->x[i + k] *= words.word[k] < m->dropped ? 0 : m->scale;
+    const size_t first = block * ELEMENTS;
+    uint16_t half[ELEMENTS];
+    for (size_t i = 0; i < ELEMENTS; i += HALVES) {
+        const struct rng_block words = rng_at(m->stream, (first + i) / HALVES);
+        memcpy(half + i, words.word, sizeof words.word);
     }
+    scale_kept(m->x + first, half, threads_block_end(block, m->n, ELEMENTS) - first,
+               m->dropped, m->scale);
 }
 
 void dropout(struct threads *pool, real *x, size_t n, const struct dropout *dropout)
@@ -32,10 +46,11 @@ void dropout(struct threads *pool, real *x, size_t n, const struct dropout *drop
     assert(dropout->p >= 0 && dropout->p < 1);
     if (dropout->p <= 0)
         return;
+    const double dropped = rint(dropout->p * LEVELS);
     struct mask m = {.x = x,
                      .n = n,
                      .stream = dropout->stream,
-                     .dropped = (uint64_t)(dropout->p * 0x1p32),
-                     .scale = (real)(1 / (1 - dropout->p))};
+                     .dropped = (uint32_t)dropped,
+                     .scale = (real)(1 / (1 - fmin(dropped, LEVELS - 1) / LEVELS))};
     threads_run(pool, threads_blocks(n, ELEMENTS), drop, &m);
 }

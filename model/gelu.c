@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/gelu.h"
 
-#include <math.h>
-#include <tgmath.h>
-
+#include "model/elementary.h"
 #include "model/threads.h"
 
 enum { ROWS = 16 };
@@ -14,22 +12,27 @@ struct gelu {
     size_t y_stride, x_stride, R, C;
 };
 
-static void forward_rows(void *ctx, size_t block)
+HOT static void forward_row(real *restrict y, real *restrict x, size_t C)
 {
-    const struct gelu *const n = ctx;
-    const real root_half = (real)M_SQRT1_2, density = (real)(M_2_SQRTPI * M_SQRT1_2 / 2);
-    for (size_t r = block * ROWS; r < threads_block_end(block, n->R, ROWS); r++) {
-        real *const y = n->y + r * n->y_stride, *const x = n->x + r * n->x_stride;
-        for (size_t c = 0; c < n->C; c++) {
-            const real at = x[c], cdf = REAL_C(0.5) * (1 + erf(at * root_half));
-            y[c] = at * cdf;
-            x[c] = cdf + at * density * exp(REAL_C(-0.5) * at * at);
-        }
+    const real density = (real)(M_2_SQRTPI * M_SQRT1_2 / 2); /* 1/sqrt(2 pi) */
+#pragma omp simd
+    for (size_t c = 0; c < C; c++) {
+        const real at = x[c], gauss = elementary_exp(REAL_C(-0.5) * at * at);
+        const real below = elementary_normal(at, gauss);
+        y[c] = at * below;
+        x[c] = below + at * density * gauss;
     }
 }
 
-void gelu_forward(struct threads *pool, real *y, size_t y_stride, real *x, size_t x_stride,
-                  size_t R, size_t C)
+static void forward_rows(void *ctx, size_t block)
+{
+    const struct gelu *const n = ctx;
+    for (size_t r = block * ROWS; r < threads_block_end(block, n->R, ROWS); r++)
+        forward_row(n->y + r * n->y_stride, n->x + r * n->x_stride, n->C);
+}
+
+void gelu_forward(struct threads *pool, real *y, size_t y_stride, real *x,
+                  size_t x_stride, size_t R, size_t C)
 {
     struct gelu n = {
         .y = y, .x = x, .y_stride = y_stride, .x_stride = x_stride, .R = R, .C = C};

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <tgmath.h>
 
+#include "model/elementary.h"
 #include "model/threads.h"
 #include "model/vector.h"
 
@@ -12,19 +13,25 @@ static const double DECAY_SCALE = 0.74081822068171786607; /* exp(-0.3) */
 
 real rwkv7_sigmoid(real x)
 {
-    return 1 / (1 + exp(-x));
+    return elementary_sigmoid(x);
 }
 
-struct rwkv7_gates rwkv7_gates(real decay, real rate, real k, real alpha)
+static inline struct rwkv7_gates gates_of(real decay, real rate, real k, real alpha)
 {
-    const real bent = tanh(decay), s = rwkv7_sigmoid(bent);
-    const real scale = (real)DECAY_SCALE, w = exp(-scale * s), a = rwkv7_sigmoid(rate);
+    const real bent = elementary_tanh(decay), s = elementary_sigmoid(bent);
+    const real scale = (real)DECAY_SCALE, w = elementary_exp(-scale * s);
+    const real a = elementary_sigmoid(rate);
     return (struct rwkv7_gates){
         .w = w,
         .w_slope = -scale * w * s * (1 - s) * (1 - bent * bent),
         .a = a,
         .kt = k * (1 + (a - 1) * alpha),
     };
+}
+
+struct rwkv7_gates rwkv7_gates(real decay, real rate, real k, real alpha)
+{
+    return gates_of(decay, rate, k, alpha);
 }
 
 struct heads {
@@ -67,22 +74,31 @@ real rwkv7_direction(real *kappa, const real *k, const real *xi, size_t N)
     return norm;
 }
 
+/* The maps of one token and head, each (N), become what they stand for. */
+HOT static void gates_row(real *restrict decay, real *restrict w_slope,
+                          real *restrict rate, real *restrict gate, real *restrict kt,
+                          real *restrict b, const real *restrict k,
+                          const real *restrict kappa, const real *restrict alpha,
+                          size_t N)
+{
+#pragma omp simd
+    for (size_t n = 0; n < N; n++) {
+        const struct rwkv7_gates gates = gates_of(decay[n], rate[n], k[n], alpha[n]);
+        decay[n] = gates.w;
+        w_slope[n] = gates.w_slope;
+        rate[n] = gates.a;
+        kt[n] = gates.kt;
+        b[n] = gates.a * kappa[n];
+        gate[n] = elementary_sigmoid(gate[n]);
+    }
+}
+
 static void gates_forward(const struct heads *j, size_t at, size_t channel)
 {
-    const struct rwkv7_shape *const s = j->shape;
     const struct rwkv7_tape *const t = j->tape;
-    const real *const alpha = j->theta + s->at[RWKV7_ALPHA] + channel;
-    for (size_t n = 0; n < s->N; n++) {
-        const struct rwkv7_gates gates =
-            rwkv7_gates(t->map[MAP_DECAY][at + n], t->map[MAP_RATE][at + n],
-                        t->map[MAP_K][at + n], alpha[n]);
-        t->map[MAP_DECAY][at + n] = gates.w;
-        t->w_slope[at + n] = gates.w_slope;
-        t->map[MAP_RATE][at + n] = gates.a;
-        t->kt[at + n] = gates.kt;
-        t->b[at + n] = gates.a * t->kappa[at + n];
-        t->map[MAP_GATE][at + n] = rwkv7_sigmoid(t->map[MAP_GATE][at + n]);
-    }
+    gates_row(t->map[MAP_DECAY] + at, t->w_slope + at, t->map[MAP_RATE] + at,
+              t->map[MAP_GATE] + at, t->kt + at, t->b + at, t->map[MAP_K] + at,
+              t->kappa + at, j->theta + j->shape->at[RWKV7_ALPHA] + channel, j->shape->N);
 }
 
 static void head_forward(const struct heads *j, size_t b, size_t h, real *scratch)
