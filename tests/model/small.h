@@ -63,4 +63,25 @@ static inline struct grid small_grid(size_t rows, size_t cols, double noise)
     return grid;
 }
 
+/* Waves of 5.5 steps: no season of 8 repeats them, but a network learns them, so with
+ * waves_spec() it serves. */
+static inline struct grid small_waves(size_t rows, size_t cols)
+{
+    const struct rng_stream stream = {19, 4, 0};
+    struct grid grid = small_grid(rows, cols, 0);
+    for (size_t c = 0; c < cols; c++)
+        for (size_t i = 0; i < rows; i++)
+            grid.values[i * cols + c] =
+                (double)(c + 1) * (20 + sin((double)i * 2 * M_PI / 5.5 + (double)c) +
+                                   0.1 * rng_normal(stream, i * 1000 + c));
+    return grid;
+}
+
+static inline struct model_spec waves_spec(enum model_group group)
+{
+    struct model_spec spec = small_spec(group);
+    spec.season = 8;
+    return spec;
+}
+
 #endif

@@ -18,14 +18,6 @@ static struct model *train(const struct grid *grid, const struct model_spec *spe
     return m;
 }
 
-/* A spec whose network serves on small_grid(400, ., 1). */
-static struct model_spec learning_spec(enum model_group group)
-{
-    struct model_spec spec = small_spec(group);
-    small_set(&spec, "epochs", "15");
-    return spec;
-}
-
 struct answers {
     size_t count;
     struct model_answer *answer;
@@ -82,15 +74,15 @@ static void quantiles_never_cross_and_bounds_never_break(void **state)
                   {30, 30, true},
                   {-1e300, 1e300, false}};
     for (size_t i = 0; i < 2 * sizeof bounds / sizeof *bounds; i++) {
-        struct model_spec spec = learning_spec(i % 2 ? GROUP_JOINT : GROUP_EACH);
+        struct model_spec spec = waves_spec(i % 2 ? GROUP_JOINT : GROUP_EACH);
         spec.min = bounds[i / 2].min;
         spec.max = bounds[i / 2].max;
         spec.integer = bounds[i / 2].integer;
         char seed[8];
         snprintf(seed, sizeof seed, "%zu", i);
         small_set(&spec, "seed", seed);
-        struct grid grid = small_grid(400, 5, 1.0);
-        for (size_t r = 0; r < 400; r++) {
+        struct grid grid = small_waves(200, 5);
+        for (size_t r = 0; r < 200; r++) {
             grid.values[r * 5 + 3] =
                 r % 50 < 40 ? 0 : exp((double)(r % 13) * 50); /* wild */
             grid.values[r * 5 + 4] = 25;
@@ -135,8 +127,8 @@ static void an_answer_does_not_depend_on_the_others(void **state)
 {
     (void)state;
     enum { COLS = 40 };
-    struct grid grid = small_grid(300, COLS, 1.0);
-    const struct model_spec spec = learning_spec(GROUP_EACH);
+    struct grid grid = small_waves(200, COLS);
+    const struct model_spec spec = waves_spec(GROUP_EACH);
     struct model *const m = train(&grid, &spec);
     struct answers all = ask(m, &grid, P);
     assert_true(served_by(&all, "frwkv") > 0);
@@ -165,8 +157,8 @@ static void an_answer_does_not_depend_on_the_others(void **state)
 static void a_shorter_request_is_the_beginning(void **state)
 {
     (void)state;
-    struct grid grid = small_grid(400, 3, 1.0);
-    const struct model_spec spec = learning_spec(GROUP_JOINT);
+    struct grid grid = small_waves(200, 3);
+    const struct model_spec spec = waves_spec(GROUP_JOINT);
     struct model *const m = train(&grid, &spec);
     struct answers whole = ask(m, &grid, P), part = ask(m, &grid, 3);
     for (size_t s = 0; s < 3; s++)
@@ -178,7 +170,7 @@ static void a_shorter_request_is_the_beginning(void **state)
     /* Nothing older than the tail the model asks for matters. */
     struct grid tail;
     struct err err = {0};
-    assert_ok(grid_slice(&grid, 400 - model_tail_rows(m), 400, &tail, &err), &err);
+    assert_ok(grid_slice(&grid, 200 - model_tail_rows(m), 200, &tail, &err), &err);
     struct answers a = ask(m, &tail, P), b = ask(m, &grid, P);
     assert_memory_equal(a.values, b.values, 3 * ANSWER * sizeof(double));
     answers_free(&a);
@@ -191,9 +183,9 @@ static void a_shorter_request_is_the_beginning(void **state)
 static void a_joint_model_matches_names_and_copes_with_strangers(void **state)
 {
     (void)state;
-    struct grid grid = small_grid(400, 4, 1.0);
+    struct grid grid = small_waves(200, 4);
     struct grid known = some_columns(&grid, 0, 3, false);
-    const struct model_spec spec = learning_spec(GROUP_JOINT);
+    const struct model_spec spec = waves_spec(GROUP_JOINT);
     struct model *const m = train(&known, &spec);
     struct answers want = ask(m, &known, P);
     assert_true(served_by(&want, "frwkv") > 0);
@@ -226,17 +218,17 @@ static void a_joint_model_matches_names_and_copes_with_strangers(void **state)
 static void gaps_are_told_and_the_network_steps_back(void **state)
 {
     (void)state;
-    struct grid grid = small_grid(400, 3, 1.0);
-    const struct model_spec spec = learning_spec(GROUP_EACH);
+    struct grid grid = small_waves(200, 3);
+    const struct model_spec spec = waves_spec(GROUP_EACH);
     struct model *const m = train(&grid, &spec);
     struct answers whole = ask(m, &grid, P);
     assert_true(served_by(&whole, "frwkv") > 0);
     assert_true(whole.answer[0].missing == 0);
 
-    for (size_t i = 0; i < 400; i++) {
-        if (i >= 390)
+    for (size_t i = 0; i < 200; i++) {
+        if (i >= 190)
             grid.values[i * 3] = (double)NAN; /* 10 of the last 16: past max_missing */
-        grid.values[i * 3 + 1] = i >= 398 ? grid.values[i * 3 + 1] : (double)NAN;
+        grid.values[i * 3 + 1] = i >= 198 ? grid.values[i * 3 + 1] : (double)NAN;
         grid.values[i * 3 + 2] = (double)NAN;
     }
     struct answers a = ask(m, &grid, P);
@@ -256,14 +248,14 @@ static void gaps_are_told_and_the_network_steps_back(void **state)
 static void a_single_row_is_enough_to_answer(void **state)
 {
     (void)state;
-    struct grid grid = small_grid(400, 2, 1.0), row;
-    const struct model_spec spec = learning_spec(GROUP_EACH);
+    struct grid grid = small_waves(200, 2), row;
+    const struct model_spec spec = waves_spec(GROUP_EACH);
     struct model *const m = train(&grid, &spec);
     struct err err = {0};
-    assert_ok(grid_slice(&grid, 399, 400, &row, &err), &err);
+    assert_ok(grid_slice(&grid, 199, 200, &row, &err), &err);
     struct answers a = ask(m, &row, P);
     assert_true(a.answer[0].served && a.answer[1].served);
-    assert_true(a.answer[0].values[2] == grid.values[399 * 2]);
+    assert_true(a.answer[0].values[2] == grid.values[199 * 2]);
     answers_free(&a);
     model_free(m);
     grid_fini(&row);

@@ -62,15 +62,16 @@ static struct model *train(const struct grid *grid, const struct model_spec *spe
 static void the_same_bytes_for_one_thread_and_for_two(void **state)
 {
     (void)state;
-    struct grid grid = small_grid(160, 3, 0.3);
+    struct grid grid = small_waves(200, 3);
     for (int group = 0; group < 2; group++) {
-        const struct model_spec spec = small_spec((enum model_group)group);
+        const struct model_spec spec = waves_spec((enum model_group)group);
         struct err err = {0};
         uint64_t digests[3];
         static const size_t threads[] = {1, 2, 3};
         for (int i = 0; i < 3; i++) {
             struct model *const m = train(&grid, &spec, NULL, NULL, threads[i], &err);
             assert_non_null(m);
+            assert_true(model_params(m) > 0);
             digests[i] = digest_of(m);
             model_free(m);
         }
@@ -82,9 +83,8 @@ static void the_same_bytes_for_one_thread_and_for_two(void **state)
 static void killed_anywhere_it_ends_with_the_same_bytes(void **state)
 {
     (void)state;
-    /* A rhythm that drifts in level: the network wins somewhere, so there is a refit. */
-    struct grid grid = small_grid(240, 2, 1.5);
-    struct model_spec spec = small_spec(GROUP_EACH);
+    struct grid grid = small_waves(200, 2); /* the network serves, so there is a refit */
+    const struct model_spec spec = waves_spec(GROUP_EACH);
     struct err err = {0};
     struct model *const undisturbed = train(&grid, &spec, NULL, NULL, 1, &err);
     assert_non_null(undisturbed);
@@ -143,8 +143,8 @@ static int stop_always(void *ctx, const struct model_progress *progress)
 static void killed_after_every_step_it_ends_with_the_same_bytes(void **state)
 {
     (void)state;
-    struct grid grid = small_grid(240, 2, 1.5);
-    const struct model_spec spec = small_spec(GROUP_EACH);
+    struct grid grid = small_waves(200, 2);
+    const struct model_spec spec = waves_spec(GROUP_EACH);
     struct err err = {0};
     struct model *m = train(&grid, &spec, NULL, NULL, 1, &err);
     assert_non_null(m);
