@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/time.h"
 #include "storage/storage.h"
 
 void batch_samples_reserve(struct batch_samples *samples, size_t cap)
@@ -55,7 +56,12 @@ uint32_t store_batch_series(struct store_batch *batch, const char *name)
 void store_batch_add(struct store_batch *batch, uint32_t series, int64_t time_ms,
                      double value)
 {
-    assert(series < batch->names.count && !isnan(value));
+    assert(series < batch->names.count);
+    /* Refused as a whole at appending: the log could not be read back. */
+    if (isnan(value) || time_ms < TIME_MIN_MS || time_ms > TIME_MAX_MS) {
+        batch->invalid = true;
+        return;
+    }
     struct batch_samples *const samples = &batch->samples;
     batch_samples_reserve(samples, samples->count + 1);
     samples->id[samples->count] = series;

@@ -46,6 +46,7 @@ struct store_batch {
     uint32_t *id;                 /* [names.count] ids in the store, 0: not known yet */
     struct batch_samples samples; /* id: the batch's own numbers */
     bool history;
+    bool invalid; /* was given a sample that cannot be stored */
 };
 
 struct batch_blob {

@@ -67,7 +67,8 @@ void store_batch_free(struct store_batch *batch);
 /* The batch's own number of the series with this canonical name (labels.h).  A series
  * comes into being with its first sample. */
 uint32_t store_batch_series(struct store_batch *batch, const char *name);
-/* Value is not NaN. */
+/* A NaN, or a time outside TIME_MIN_MS..TIME_MAX_MS, makes the whole batch ERR_INVALID
+ * when it is appended. */
 void store_batch_add(struct store_batch *batch, uint32_t series, int64_t time_ms,
                      double value);
 size_t store_batch_size(const struct store_batch *batch);
@@ -79,8 +80,8 @@ void store_batch_history(struct store_batch *batch);
  * once, from the store's thread, after the commit or its failure (err is NULL or says
  * why: ERR_BUSY for a full disk, ERR_IO, ERR_TOO_LARGE for series_max; then nothing of
  * the batch is stored).  It must not block.  -1 without a call of done: ERR_BUSY (queue
- * or head full, closing), ERR_TOO_LARGE (more samples than the queue holds, more series
- * than series_max).
+ * or head full, closing), ERR_INVALID (a sample that cannot be), ERR_TOO_LARGE (more
+ * samples than the queue holds, more series than series_max).
  */
 typedef void store_done(void *ctx, const struct store_counts *counts,
                         const struct err *err);

@@ -63,6 +63,10 @@ static int admit(const struct store *store, const struct request *request,
 static int submit_batch(struct store *store, struct request *request, struct err *err)
 {
     struct writer *const writer = &store->writer;
+    if (request->batch->invalid)
+        return err_set(
+            err, ERR_INVALID,
+            "batch: a sample is NaN or its time is not in the years 1 to 9999");
     request->charge = charge_of(request->batch);
     const uint32_t unknown = index_resolve(&store->index, request->batch);
     if (unknown > store->options.series_max)

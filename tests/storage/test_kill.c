@@ -119,6 +119,7 @@ static void acknowledged_samples_survive(void **state)
     const long rounds = wish ? strtol(wish, NULL, 10) : 5;
     struct folder folder;
     folder_init(&folder);
+    folder.options.head_samples_max = SIZE_MAX / 2;
     uint64_t next = 0;
     for (long round = 0; round < rounds; round++) {
         const struct rng_stream stream = {.seed = 11, .step = (uint32_t)round};

@@ -130,6 +130,35 @@ static void an_empty_batch_is_acknowledged(void **state)
     folder_fini(&folder);
 }
 
+/* What could not be read back from the log never gets there. */
+static void an_impossible_sample_refuses_its_batch(void **state)
+{
+    (void)state;
+    static const struct put BAD[] = {
+        {0, (double)NAN}, {TIME_MIN_MS - 1, 1.0}, {TIME_MAX_MS + 1, 1.0}};
+    struct folder folder;
+    folder_init(&folder);
+    struct store *store = folder_open(&folder);
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        struct store_batch *const batch = store_batch_new();
+        const uint32_t series = store_batch_series(batch, "x");
+        store_batch_add(batch, series, 0, 1.0);
+        store_batch_add(batch, series, BAD[i].time_ms, BAD[i].value);
+        struct store_counts counts;
+        struct err err = {0};
+        assert_err(store_append_wait(store, batch, &counts, &err), &err, ERR_INVALID,
+                   "batch: a sample is NaN");
+    }
+    PUT(store, "y", false, {TIME_MIN_MS, 1.0}, {TIME_MAX_MS, (double)INFINITY});
+    store_close(store);
+    store = folder_open(&folder);
+    READS(store, "y", AS_OF_NOW, {TIME_MIN_MS, 1.0}, {TIME_MAX_MS, (double)INFINITY});
+    struct store_series series;
+    assert_int_equal(store_series(store, "x", &series, NULL), -1);
+    store_close(store);
+    folder_fini(&folder);
+}
+
 /* ---- as of ---------------------------------------------------------------------- */
 
 static void reads_as_of_an_instant(void **state)
@@ -440,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stores_counts_and_reads_back),
         cmocka_unit_test(an_empty_batch_is_acknowledged),
+        cmocka_unit_test(an_impossible_sample_refuses_its_batch),
         cmocka_unit_test(reads_as_of_an_instant),
         cmocka_unit_test(random_histories_agree_with_plain_arrays),
         cmocka_unit_test(threads_share_commits),
