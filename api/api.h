@@ -17,7 +17,7 @@
 #include "model/model.h"
 #include "storage/storage.h"
 
-/* ---- what a forecaster is ------------------------------------------------------- */
+/* ---- what a forecaster is -------------------------------------------------------- */
 
 enum { FORECASTER_NAME_MAX = 64 };
 
@@ -46,14 +46,16 @@ void forecaster_fini(struct forecaster *forecaster);
 bool forecaster_name_ok(const char *name);
 
 /*
- * Reads the grid of the forecaster's series: complete steps only, the last one ending
- * at or before as_of_ms, at most rows of them (0: as history says).  ERR_CONFLICT when
- * no series matches or there is no sample: says what there is.
+ * Reads the grid of the forecaster's series, with what had arrived at as_of_ms: complete
+ * steps only, the last one ending at or before as_of_ms and not after the step of the
+ * newest sample.  Exactly rows of them, those before the first sample missing; 0: as
+ * many as there are, or as `history` allows.  ERR_CONFLICT when no series matches or
+ * none has a complete step.
  */
 int forecaster_grid(const struct forecaster *forecaster, struct store *store,
                     int64_t as_of_ms, size_t rows, struct grid *out, struct err *err);
 
-/* ---- serving -------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------- */
 
 /* The published models in memory, one of each forecaster, swapped whole. */
 struct serving;
@@ -73,6 +75,8 @@ int serving_issue(struct serving *serving, const char *forecaster, int64_t job_i
 
 /* ---- the server ------------------------------------------------------------------ */
 
+/* Texts, store and serving must outlive the server; nothing here may be NULL but
+ * wake_ctx, and address where listen_fd is given. */
 struct api_config {
     const char *address;       /* "127.0.0.1:9797", "[::1]:0" */
     int listen_fd;             /* -1, or a socket handed over by systemd */

@@ -25,8 +25,7 @@ struct wish {
     char name[LABELS_TEXT_MAX];
 };
 
-/* ---- the wish
- * -------------------------------------------------------------------------- */
+/* ---- the wish -------------------------------------------------------------------- */
 
 static int bad_quantiles(const char *text, struct err *err)
 {
@@ -77,8 +76,7 @@ static int read_wish(const struct request *req, struct wish *wish, struct err *e
     return 0;
 }
 
-/* ---- from the ledger
- * ---------------------------------------------------------------------- */
+/* ---- from the ledger ------------------------------------------------------------- */
 
 /* Which of the issued quantiles each wished one is. */
 static int find_quantiles(const struct store_issued *issued,
@@ -192,8 +190,7 @@ static int from_ledger(struct request *req, const struct wish *wish, struct fore
     return rc;
 }
 
-/* ---- answers
- * ------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------- */
 
 /* Computes, and appends to the ledger where wanted. */
 static int compute(struct request *req, const struct forecast_wish *wish, bool issue,

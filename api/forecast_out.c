@@ -51,8 +51,7 @@ static json_t *word_json(const char *word)
     return *word ? json_string(word) : json_null();
 }
 
-/* ---- json
- * ------------------------------------------------------------------------------ */
+/* ---- json ------------------------------------------------------------------------ */
 
 /* Who serves which steps (counted from 1), neighbours of one mind joined. */
 static json_t *candidates_json(const struct forecast *f,
@@ -123,8 +122,7 @@ static json_t *forecast_json(const struct forecast *f)
         quantiles, "times", times, "forecasts", list);
 }
 
-/* ---- rows and csv
- * ------------------------------------------------------------------------ */
+/* ---- rows and csv ---------------------------------------------------------------- */
 
 static json_t *rows_json(const struct forecast *f)
 {

@@ -37,7 +37,7 @@ void forecaster_fini(struct forecaster *f)
     *f = (struct forecaster){0};
 }
 
-/* ---- one reader a field ----------------------------------------------------------- */
+/* ---- one reader a field ---------------------------------------------------------- */
 
 static int read_select(const json_t *body, struct forecaster *f, struct err *err)
 {
@@ -309,8 +309,7 @@ static char *canonical_text(const struct forecaster *f)
     return json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS_DOUBLE));
 }
 
-/* ---- both
- * ------------------------------------------------------------------------------ */
+/* ---- both ------------------------------------------------------------------------ */
 
 static int read_all(const json_t *body, struct forecaster *f, struct err *err)
 {

@@ -36,8 +36,7 @@ size_t bucket_end(size_t horizon, size_t bucket)
     return (horizon + parts - 1) / parts;
 }
 
-/* ---- the fingerprint of the input
- * ------------------------------------------------------ */
+/* ---- the fingerprint of the input ------------------------------------------------ */
 
 static void hash_u64(struct sha256_ctx *sha, uint64_t value)
 {
@@ -72,8 +71,7 @@ static void hash_window(const struct grid *tail, size_t from, size_t to,
     sha256_digest(&sha, STORE_HASH_SIZE, out);
 }
 
-/* ---- values
- * ---------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------- */
 
 /* To the ledger's precision; rounding must not carry a value past a bound. */
 static float issued_value(double value, const struct model_spec *spec)
@@ -101,8 +99,7 @@ static void take_answer(struct forecast_series *series, const struct model_answe
         series->values[i] = issued_value(answer->values[i], spec);
 }
 
-/* ---- the forecast
- * -------------------------------------------------------------------------- */
+/* ---- the forecast ---------------------------------------------------------------- */
 
 static int check_wish(const struct served *served, const struct forecast_wish *wish,
                       struct forecast *out, struct err *err)
@@ -125,7 +122,20 @@ static int check_wish(const struct served *served, const struct forecast_wish *w
     return 0;
 }
 
-/* Runs the model over every column of tail. */
+static int run_model(struct serving *s, struct served *served, const struct grid *tail,
+                     const struct forecast *out, struct model_answer *answers,
+                     struct err *err)
+{
+    struct forecaster_work *const work = serving_work(s, served, err);
+    if (!work)
+        return -1;
+    const int rc = model_forecast(served->model, work, tail, out->steps, out->quantiles,
+                                  out->quantile_count, answers, err);
+    serving_work_done(s, served, work);
+    return rc;
+}
+
+/* Forecasts every column of tail. */
 static int compute(struct serving *s, struct served *served, const struct grid *tail,
                    struct forecast *out, struct err *err)
 {
@@ -137,16 +147,16 @@ static int compute(struct serving *s, struct served *served, const struct grid *
             "forecast: must have at most %d numbers, has %zu series x %zu; name a "
             "series",
             NUMBERS_MAX, tail->cols, numbers);
-    struct forecaster_work *const work = serving_work(s, served, err);
-    if (!work)
-        return -1;
-    struct model_answer *const answers = mem_new(tail->cols, sizeof *answers);
-    double *const values = mem_new(tail->cols * numbers, sizeof *values);
-    for (size_t c = 0; c < tail->cols; c++)
+    struct model_answer *const answers = mem_try(tail->cols, sizeof *answers);
+    double *const values = mem_try(tail->cols * numbers, sizeof *values);
+    int rc = answers && values
+                 ? 0
+                 : err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu series",
+                           tail->cols);
+    for (size_t c = 0; rc == 0 && c < tail->cols; c++)
         answers[c].values = values + c * numbers;
-    const int rc = model_forecast(served->model, work, tail, out->steps, out->quantiles,
-                                  out->quantile_count, answers, err);
-    serving_work_done(s, served, work);
+    if (rc == 0)
+        rc = run_model(s, served, tail, out, answers, err);
     if (rc == 0) {
         const bool joint = spec->group == GROUP_JOINT;
         out->series = mem_new(tail->cols, sizeof *out->series);
@@ -214,8 +224,7 @@ out:
     return rc;
 }
 
-/* ---- the ledger
- * ------------------------------------------------------------------------------ */
+/* ---- the ledger ------------------------------------------------------------------ */
 
 int serving_append(struct serving *s, struct forecast *f, int64_t job_id,
                    const char *result, struct err *err)

@@ -24,6 +24,7 @@
 #include "api/server.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 enum {
     DRAIN_MAX = 4 << 20,     /* bytes read and thrown away after a refusal */
@@ -35,7 +36,7 @@ enum {
     STOP_GRACE_S = 5,
 };
 
-/* ---- body ------------------------------------------------------------------------- */
+/* ---- body ------------------------------------------------------------------------ */
 
 /* Room for len more bytes and a zero, within what all bodies may hold. */
 static int body_reserve(struct request *req, size_t len, struct err *err)
@@ -109,7 +110,7 @@ static bool too_slow(const struct request *req)
     return spent_ms > grace_ms + (int64_t)(1000 * (sent / BODY_SLOWEST));
 }
 
-/* ---- libmicrohttpd's side --------------------------------------------------------- */
+/* ---- libmicrohttpd's side -------------------------------------------------------- */
 
 static enum MHD_Result send_reply(struct request *req)
 {
@@ -238,6 +239,15 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
     return too_slow(req) || req->drained > drain_max(req) ? MHD_NO : MHD_YES;
 }
 
+/* What an operator should see; everything else is in /metrics. */
+static void log_failure(const struct request *req)
+{
+    char quoted[TEXT_QUOTE_SIZE];
+    if (req->reply.status >= 500 && req->reply.status != 503)
+        log_error("request failed status=%u path=%s", req->reply.status,
+                  text_quote(req->path, strlen(req->path), quoted));
+}
+
 static void on_completed(void *ctx, struct MHD_Connection *connection, void **con_ctx,
                          enum MHD_RequestTerminationCode code)
 {
@@ -250,6 +260,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **co
     *con_ctx = NULL;
     const double seconds = (double)(time_monotonic_ms() - req->started_ms) / 1e3;
     metrics_request(api->metrics, req->route, req->reply.status, seconds);
+    log_failure(req);
     request_release(req);
 }
 
@@ -264,7 +275,7 @@ static void on_log(void *ctx, const char *format, va_list args)
     log_debug("http message=\"%s\"", line);
 }
 
-/* ---- start and stop ---------------------------------------------------------------- */
+/* ---- start and stop -------------------------------------------------------------- */
 
 static struct MHD_Daemon *daemon_start(struct api *api, int fd)
 {

@@ -196,8 +196,7 @@ int import_push(struct request *req, const char *bytes, size_t len, struct err *
     return refused(im, rc, err);
 }
 
-/* ---- second pass: store
- * ---------------------------------------------------------------- */
+/* ---- second pass: store ---------------------------------------------------------- */
 
 static int keep_series(void *ctx, size_t id, const char *name, struct err *err)
 {

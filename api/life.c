@@ -11,7 +11,7 @@
 
 enum { WORK_MAX_MS = 60000 /* then the client is told to come back */ };
 
-/* ---- life of a request ---------------------------------------------------------- */
+/* ---- life of a request ----------------------------------------------------------- */
 
 struct request *request_new(struct api *api, struct MHD_Connection *connection,
                             const char *path)

@@ -53,7 +53,7 @@ void metrics_free(struct metrics *m)
     free(m);
 }
 
-/* ---- counting ---------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------- */
 
 void metrics_stored(struct metrics *m, enum dialect dialect,
                     const struct store_counts *counts)

@@ -75,7 +75,8 @@ struct request {
     void *state;
     void (*state_free)(void *state);
 
-    /* ---- http.c's ---- */
+    /* ---- http.c's --------------------------------------------------------------------
+     */
     struct MHD_Connection *connection;
     struct request *next, **link; /* all requests */
     enum phase phase;

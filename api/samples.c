@@ -65,7 +65,7 @@ int samples_post(struct request *req, struct reply *reply, struct err *err)
     return -1;
 }
 
-/* ---- out -------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------- */
 
 struct wish {
     const char *series;

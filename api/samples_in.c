@@ -182,8 +182,10 @@ int samples_in_read(const char *text, size_t len, int64_t now_ms, int64_t future
                         .now_ms = now_ms,
                         .future_max_ms = future_max_ms,
                         .reason = REJECT_INVALID};
-    in.items = mem_new(in.count, sizeof *in.items);
-    const int rc = read_samples(&in, list, err);
+    in.items = mem_try(in.count, sizeof *in.items);
+    const int rc =
+        in.items ? read_samples(&in, list, err)
+                 : err_set(err, ERR_NO_MEMORY, "no memory for %zu samples", in.count);
     free(in.items);
     *out = (struct samples_in){in.count, in.reason};
     return rc;

@@ -94,8 +94,7 @@ void serving_changed(struct serving *s, const char *forecaster)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* ---- loading
- * --------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------- */
 
 /* Says what to do about a forecaster without a model. */
 static int no_model(struct serving *s, const char *forecaster, struct err *err)
@@ -216,8 +215,7 @@ void serving_put(struct serving *s, struct served *served)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* ---- work spaces
- * ------------------------------------------------------------------------- */
+/* ---- work spaces ----------------------------------------------------------------- */
 
 struct forecaster_work *serving_work(struct serving *s, struct served *served,
                                      struct err *err)

@@ -26,7 +26,7 @@
 #include "api/api.h"
 #include "base/mem.h"
 
-/* ---- the server ------------------------------------------------------------------- */
+/* ---- the server ------------------------------------------------------------------ */
 
 /* 2026-03-29T12:00:00Z, and stands still unless a test moves it. */
 #define FIXTURE_NOW INT64_C(1774785600000)
@@ -129,7 +129,7 @@ static inline int fixture_teardown(void **state)
     return 0;
 }
 
-/* ---- the client -------------------------------------------------------------------- */
+/* ---- the client ------------------------------------------------------------------ */
 
 static inline int client_open(const struct fixture *f)
 {

@@ -3,6 +3,8 @@
  * here from too little history to train on, so that candidates without training serve. */
 #include "tests/api/fixture.h"
 
+#include <pthread.h>
+
 enum { HOUR_MS = 3600000, LOOKBACK = 24, HORIZON = 12 };
 
 #define DEFINITION                                                                       \
@@ -178,8 +180,7 @@ static void test_train_job(void **state)
     answer_fini(&a);
 }
 
-/* ---- forecasts
- * -------------------------------------------------------------------------- */
+/* ---- forecasts ------------------------------------------------------------------- */
 
 static void test_forecast(void **state)
 {
@@ -362,8 +363,49 @@ static void test_changed_definition(void **state)
     answer_fini(&a);
 }
 
-/* ---- metrics
- * ------------------------------------------------------------------------------ */
+struct reader {
+    struct fixture *fixture;
+    atomic_bool stop;
+    atomic_int answers;
+};
+
+static void *read_on(void *ctx)
+{
+    struct reader *const reader = ctx;
+    while (!reader->stop) {
+        struct answer a = get(reader->fixture, WEB "/forecast?format=csv");
+        if (a.status == 200)
+            reader->answers++;
+        answer_fini(&a);
+    }
+    return NULL;
+}
+
+/* Models are swapped whole under readers, who hold the one they began with. */
+static void test_swap_under_readers(void **state)
+{
+    struct fixture *const f = *state;
+    define(f);
+    load_hours(f, 80);
+    publish(f);
+    struct reader reader = {.fixture = f};
+    pthread_t threads[3];
+    for (size_t i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, read_on, &reader);
+    for (int i = 0; i < 10 || (reader.answers < 20 && i < 1000); i++)
+        publish(f);
+    reader.stop = true;
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(reader.answers >= 20);
+    struct answer a = get(f, WEB "/forecast");
+    assert_status(a, 200);
+    const json_t *const model = json_object_get(a.json, "model");
+    assert_true(json_integer_value(json_object_get(model, "id")) >= 11);
+    answer_fini(&a);
+}
+
+/* ---- metrics --------------------------------------------------------------------- */
 
 static double metric(const char *text, const char *name)
 {
@@ -434,10 +476,15 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_definitions), CASE(test_too_little_history),
-        CASE(test_train_job),   CASE(test_forecast),
-        CASE(test_forms),       CASE(test_bad_wishes),
-        CASE(test_ledger),      CASE(test_changed_definition),
+        CASE(test_definitions),
+        CASE(test_too_little_history),
+        CASE(test_train_job),
+        CASE(test_forecast),
+        CASE(test_forms),
+        CASE(test_bad_wishes),
+        CASE(test_ledger),
+        CASE(test_changed_definition),
+        CASE(test_swap_under_readers),
         CASE(test_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
