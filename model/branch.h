@@ -22,7 +22,7 @@ struct branch_config {
     size_t layers, D, F;
 };
 
-struct branch_tape; /* and its scratch */
+struct branch_tape;
 
 struct branch_call {
     const struct branch_config *config;

@@ -21,14 +21,13 @@ struct encoder_config {
 struct encoder_tape;
 struct encoder_work;
 
-/* One call.  drop holds the stream of the layer with purpose as its first place; the
- * layer uses ENCODER_PLACES of them. */
+/* What forward and backward are called with, the same for both. */
 struct encoder_call {
     const struct encoder_config *config;
     size_t B, T;
     struct threads *pool;
-    struct rng_stream stream;
-    double p; /* the network's dropout; the layer takes its parts */
+    struct rng_stream stream; /* uses ENCODER_PLACES purposes from this one on */
+    double p;                 /* the network's dropout; the layer takes its parts */
 };
 
 enum { ENCODER_PLACES = 4 };

@@ -15,9 +15,10 @@
 
 struct threads;
 
-/* y (R,C) = gelu(x (R,C)), rows y_stride and x_stride reals apart; x becomes the slope. */
-void gelu_forward(struct threads *pool, real *y, size_t y_stride, real *x, size_t x_stride,
-                  size_t R, size_t C);
+/* y (R,C) = gelu(x (R,C)), rows y_stride and x_stride reals apart; x becomes the slope.
+ */
+void gelu_forward(struct threads *pool, real *y, size_t y_stride, real *x,
+                  size_t x_stride, size_t R, size_t C);
 
 /* dy (R,C) becomes dx = dy slope. */
 void gelu_backward(struct threads *pool, real *dy, size_t dy_stride, const real *slope,
