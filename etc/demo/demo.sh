@@ -50,7 +50,7 @@ if [ -n "${DATA-}" ]; then
     "$frwkvd" import -q -c "$conf" "$DATA"
 else
     say "1. Loading eight weeks of a small fleet's metrics"
-    "$build/fleet" --weeks 8 --end "$(date -u +%Y-%m-%dT%H:00:00Z)" --seed 1 >"$state/fleet.csv"
+    "$build/fleet" --weeks 8 --end "$(date -u +%Y-%m-%dT%H:00:00Z)" --seed 6 >"$state/fleet.csv"
     "$frwkvd" import -q -c "$conf" "$state/fleet.csv"
 fi
 
