@@ -117,28 +117,32 @@ static void take_issued(const struct store_issued *issued, const struct forecast
                 issued->values[step * issued->quantile_count + place[q]];
 }
 
+static void take_champions(const struct model *model, struct forecast_series *series)
+{
+    const struct model_report *const report = model_report(model);
+    size_t m = 0;
+    while (m < report->series_count && strcmp(series->name, model_series_name(model, m)))
+        m++;
+    if (m == report->series_count)
+        return;
+    const struct model_champion *const champion = &report->champions[m * MODEL_BUCKETS];
+    for (size_t b = 0; b < MODEL_BUCKETS; b++) {
+        memcpy(series->candidate[b], champion[b].candidate, sizeof series->candidate[b]);
+        series->skill[b] = champion[b].skill;
+    }
+}
+
 /* Who served and how it was judged, while the model of the issue is still the newest. */
 static void add_champions(struct serving *serving, struct forecast *f)
 {
     struct err gone = {0};
     struct served *const served = serving_get(serving, f->forecaster, &gone);
     if (served && served->model_id == f->model_id) {
-        const struct model_report *const report = model_report(served->model);
         f->hash_known = true;
         memcpy(f->model_hash, served->hash, sizeof f->model_hash);
         f->horizon = served->definition.spec.horizon;
         for (size_t i = 0; i < f->count; i++)
-            for (size_t m = 0; m < report->series_count; m++) {
-                if (strcmp(f->series[i].name, model_series_name(served->model, m)))
-                    continue;
-                const struct model_champion *const champion =
-                    &report->champions[m * MODEL_BUCKETS];
-                for (size_t b = 0; b < MODEL_BUCKETS; b++) {
-                    memcpy(f->series[i].candidate[b], champion[b].candidate,
-                           sizeof f->series[i].candidate[b]);
-                    f->series[i].skill[b] = champion[b].skill;
-                }
-            }
+            take_champions(served->model, &f->series[i]);
     }
     serving_put(serving, served);
 }

@@ -7,7 +7,6 @@
  * last: one that comes up in between is kept, the rest of the body drained up to
  * DRAIN_MAX, and then sent.
  */
-
 #include "api/api.h"
 
 #include <errno.h>
@@ -17,9 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/life.h"
 #include "api/listen.h"
 #include "api/problem.h"
-#include "api/life.h"
 #include "api/routes.h"
 #include "api/server.h"
 #include "base/log.h"
