@@ -86,8 +86,8 @@ ext_double  = $(subst fftw3f,fftw3,$(call ext_of,$(1)))
 # ---- tests: tests/<folder>/ links only what <folder> may use; fft and model in double,
 #      but for tests/model/float_*.c -------------------------------------------------------
 
-link_test        = $(COMPILE) $(ALL_LDFLAGS) -o $@ $(filter %.c %.a,$^) -lcmocka $(call ext_of,$(1))
-link_test_double = $(COMPILE) -DREAL_DOUBLE $(ALL_LDFLAGS) -o $@ $(filter %.c %.a,$^) -lcmocka $(call ext_double,$(1))
+link_test        = $(COMPILE) $(ALL_LDFLAGS) -o $@ $< $(2) $(filter %.a,$^) -lcmocka $(call ext_of,$(1))
+link_test_double = $(COMPILE) -DREAL_DOUBLE $(ALL_LDFLAGS) -o $@ $< $(2) $(filter %.a,$^) -lcmocka $(call ext_double,$(1))
 begin_test       = @mkdir -p $(@D) && echo "  test  $@"
 
 define unit
@@ -113,7 +113,7 @@ $(BUILD)/tests/golden-float: tests/golden/golden.c $(call libs_of,model)
 # Each fuzz target replays its corpus here; `make fuzz` drives the same file with an engine.
 $(BUILD)/tests/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(call libs_of,api)
 	$(begin_test)
-	$(Q)$(call link_test,api)
+	$(Q)$(call link_test,api,tests/fuzz/replay.c)
 
 UNIT := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FOLDERS:%=tests/%/test_*.c) tests/model/float_*.c))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -122,12 +122,12 @@ GOLDEN := $(BUILD)/tests/golden $(BUILD)/tests/golden-float
 FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd
 
 test: $(BUILD)/packages-test
-	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN)
+	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN)
 	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/golden/golden.sh \
 	    $(UNIT) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
 
 test-long: $(BUILD)/packages-test
-	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT)
+	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT)
 	@$(FROM_MAKE) TEST_TIMEOUT=1200 tests/run $(sort $(wildcard tests/long/test_*.sh))
 
 # ---- the rest ---------------------------------------------------------------------------
@@ -137,7 +137,7 @@ $(BUILD)/fleet: etc/demo/fleet.c $(BUILD)/libbase.a
 	$(Q)$(COMPILE) $(ALL_LDFLAGS) -o $@ $^ -lm
 
 demo: $(BUILD)/packages-build
-	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet
+	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet
 	@$(FROM_MAKE) etc/demo/demo.sh
 
 BENCH := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
@@ -145,7 +145,7 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(call libs_of,api)
 	$(begin_test)
 	$(Q)$(call link_test,api)
 bench:
-	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BENCH)
+	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BENCH)
 	@for b in $(BENCH); do $$b || exit 1; done
 
 # clang's engine; FUZZ_SECONDS for each target, new findings land in the corpus folder.
