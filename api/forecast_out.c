@@ -53,7 +53,7 @@ static json_t *word_json(const char *word)
 
 /* ---- json ------------------------------------------------------------------------ */
 
-/* Who serves which steps (counted from 1), neighbours of one mind joined. */
+/* Who serves which steps, counted from 1; a bucket without a step is left out. */
 static json_t *candidates_json(const struct forecast *f,
                                const struct forecast_series *series)
 {

@@ -181,7 +181,9 @@ static int refused(const struct import *im, int rc, const struct err *err)
 {
     if (rc && im && im->reader)
         metrics_rejected(im->api->metrics, DIALECT_CSV,
-                         err->code == ERR_IO ? REJECT_STORE : REJECT_INVALID,
+                         err->code == ERR_INVALID || err->code == ERR_TOO_LARGE
+                             ? REJECT_INVALID
+                             : metrics_reason(err->code),
                          csv_samples(im->reader));
     return rc;
 }
@@ -276,9 +278,10 @@ static uint64_t stored(const struct import *im)
 }
 
 /* The rest is not stored.  Says how far it came: to send the file again is harmless. */
-static int give_up(const struct import *im, enum reject_reason reason, struct err *err)
+static int give_up(const struct import *im, struct err *err)
 {
-    metrics_rejected(im->api->metrics, DIALECT_CSV, reason, im->received - stored(im));
+    metrics_rejected(im->api->metrics, DIALECT_CSV, metrics_reason(err->code),
+                     im->received - stored(im));
     err_prefix(err, "stopped after %" PRIu64 " of %" PRIu64 " samples, send it again",
                stored(im), im->received);
     return -1;
@@ -291,7 +294,7 @@ static void committed(void *ctx, const struct store_counts *counts, const struct
     struct import *const im = req->state;
     if (err && err->code) {
         struct err failed = *err;
-        give_up(im, REJECT_STORE, &failed);
+        give_up(im, &failed);
         request_fail(req, &failed);
         return;
     }
@@ -317,12 +320,12 @@ static int append(struct request *req, struct import *im, struct err *err)
 {
     if (stopping(im->api)) {
         err_set(err, ERR_BUSY, "the server is shutting down");
-        return give_up(im, REJECT_BUSY, err);
+        return give_up(im, err);
     }
     if (!store_append(im->api->config.store, batch_of(im), committed, req, err))
         return LATER;
     if (err->code != ERR_BUSY || ++im->busy_tries == BUSY_TRIES)
-        return give_up(im, err->code == ERR_BUSY ? REJECT_BUSY : REJECT_STORE, err);
+        return give_up(im, err);
     nanosleep(&(struct timespec){.tv_nsec = BUSY_WAIT_MS * 1000000L}, NULL);
     request_again(req);
     return LATER;
@@ -349,6 +352,6 @@ int import_post(struct request *req, struct reply *reply, struct err *err)
     if (!im->storing && begin_storing(im, err))
         return -1;
     if (fill(im, err))
-        return give_up(im, REJECT_STORE, err);
+        return give_up(im, err);
     return im->item_count ? append(req, im, err) : done(im, reply);
 }

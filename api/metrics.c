@@ -55,6 +55,11 @@ void metrics_free(struct metrics *m)
 
 /* ---- counting -------------------------------------------------------------------- */
 
+enum reject_reason metrics_reason(enum err_code code)
+{
+    return code == ERR_BUSY || code == ERR_NO_MEMORY ? REJECT_BUSY : REJECT_STORE;
+}
+
 void metrics_stored(struct metrics *m, enum dialect dialect,
                     const struct store_counts *counts)
 {

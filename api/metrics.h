@@ -30,6 +30,9 @@ enum reject_reason {
     REJECT_COUNT,
 };
 
+/* Why the store refused a batch. */
+enum reject_reason metrics_reason(enum err_code code);
+
 /* A batch was committed. */
 void metrics_stored(struct metrics *metrics, enum dialect dialect,
                     const struct store_counts *counts);

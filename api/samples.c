@@ -24,7 +24,7 @@ static void committed(void *ctx, const struct store_counts *counts, const struct
     const uint64_t received = *(const uint64_t *)req->state;
     struct metrics *const metrics = req->api->metrics;
     if (err && err->code) {
-        metrics_rejected(metrics, DIALECT_JSON, REJECT_STORE, received);
+        metrics_rejected(metrics, DIALECT_JSON, metrics_reason(err->code), received);
         request_fail(req, err);
         return;
     }
@@ -60,8 +60,7 @@ int samples_post(struct request *req, struct reply *reply, struct err *err)
     req->state_free = free;
     if (!store_append(config->store, batch, committed, req, err))
         return LATER;
-    metrics_rejected(metrics, DIALECT_JSON,
-                     err->code == ERR_BUSY ? REJECT_BUSY : REJECT_STORE, in.count);
+    metrics_rejected(metrics, DIALECT_JSON, metrics_reason(err->code), in.count);
     return -1;
 }
 
