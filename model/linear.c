@@ -31,7 +31,8 @@ enum {
     ROWS_WIDE = 5 * ROW_GROUP, /* two blocks for a batch of 32 windows of 7 series */
     NARROW = 64,
     COLUMNS = 256,
-    WEIGHT_ROWS = 96, /* rows of w in one block of its gradient */
+    WEIGHT_ROWS = 96,       /* rows of w in one block of its gradient */
+    WEIGHT_ROWS_SMALL = 32, /* so that a small w is more than one block */
 };
 
 size_t linear_rows(size_t R)
@@ -173,7 +174,7 @@ void linear_backward_weights(struct threads *pool, real *dw, real *db, const rea
         .R = R,
         .I = I,
         .O = O,
-        .rows = WEIGHT_ROWS,
+        .rows = O < 4 * WEIGHT_ROWS ? WEIGHT_ROWS_SMALL : WEIGHT_ROWS,
         .columns = piece(I),
     };
     p.across = threads_blocks(I, p.columns);

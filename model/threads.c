@@ -11,15 +11,15 @@
 #include "base/mem.h"
 
 /*
- * A training step is a few hundred short jobs, so whoever waits first looks for some
- * microseconds and only then sleeps.
+ * A training step is a few hundred short jobs, so whoever waits first looks for about a
+ * tenth of a millisecond and only then sleeps.
  *
  * `ticket` hands out the blocks: the number of the job in its high half, the blocks
  * not yet taken in its low half.  A taker reads ticket, then job and ctx, then takes a
  * block by compare-and-swap: if that succeeds, the job was not finished in between and
  * what was read belongs to it.  So nobody has to wait for a worker that sleeps.
  */
-enum { SPINS = 400 };
+enum { SPINS = 2000 };
 
 struct threads {
     size_t workers;
