@@ -54,6 +54,7 @@ struct import {
     struct gunzip *gunzip; /* NULL: the body is plain */
     int spool;
     int64_t now_ms;
+    bool future; /* the bad line lies too far ahead */
 
     /* The second pass. */
     bool storing, at_end;
@@ -110,9 +111,10 @@ static int check_sample(void *ctx, size_t id, int64_t time_ms, double value,
                         struct err *err)
 {
     (void)id, (void)value;
-    const struct import *const im = ctx;
+    struct import *const im = ctx;
     if (!rule_time_now(time_ms, im->now_ms, im->api->config.future_max_ms, err))
         return 0;
+    im->future = true;
     err_prefix(err, "time");
     return -1;
 }
@@ -179,12 +181,13 @@ static int import_open(struct request *req, struct err *err)
 /* Counts a refused file; passes rc on. */
 static int refused(const struct import *im, int rc, const struct err *err)
 {
-    if (rc && im && im->reader)
-        metrics_rejected(im->api->metrics, DIALECT_CSV,
-                         err->code == ERR_INVALID || err->code == ERR_TOO_LARGE
-                             ? REJECT_INVALID
-                             : metrics_reason(err->code),
-                         csv_samples(im->reader));
+    if (rc == 0)
+        return 0;
+    const bool rule = err->code == ERR_INVALID || err->code == ERR_TOO_LARGE;
+    const enum reject_reason reason = im->future ? REJECT_FUTURE
+                                      : rule     ? REJECT_INVALID
+                                                 : metrics_reason(err->code);
+    metrics_rejected(im->api->metrics, DIALECT_CSV, reason, csv_samples(im->reader));
     return rc;
 }
 

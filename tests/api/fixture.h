@@ -38,7 +38,8 @@ struct fixture {
     struct store *store;
     struct serving *serving;
     struct api *api;
-    struct api_config config; /* change and restart */
+    struct api_config config; /* change and restart, */
+    size_t queue_samples_max; /* and so here; 0: the store's default */
 };
 
 static inline int64_t fixture_now(void *ctx)
@@ -58,6 +59,8 @@ static inline void fixture_start(struct fixture *f)
     const struct clock clock = {fixture_now, f};
     struct store_options options = store_options_default();
     options.clock = clock;
+    if (f->queue_samples_max)
+        options.queue_samples_max = f->queue_samples_max;
     f->store = store_open(uri, &options, &err);
     free(uri);
     if (!f->store)

@@ -3,6 +3,7 @@
 #include "tests/api/fixture.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <zlib.h>
 
 static struct answer import(const struct fixture *f, const char *query, const char *csv)
@@ -123,6 +124,49 @@ static void test_many_batches(void **state)
     free(page.text);
 }
 
+struct sender {
+    const struct fixture *fixture;
+    struct page_of_rows page;
+    const char *path;
+    int status;
+    json_int_t stored;
+};
+
+static void *send_file(void *ctx)
+{
+    struct sender *const s = ctx;
+    struct answer a = ask(s->fixture, "POST", s->path, "", s->page.text, s->page.len);
+    s->status = a.status;
+    s->stored = number(&a, "stored");
+    answer_fini(&a);
+    return NULL;
+}
+
+/* A queue that takes one batch at a time: the others wait for their turn and lose
+ * nothing, and two workers serve three files. */
+static void test_backpressure(void **state)
+{
+    struct fixture *const f = *state;
+    f->queue_samples_max = 90000;
+    fixture_restart(f);
+    struct sender senders[3];
+    static const char *const paths[] = {"/v1/import?prefix=x", "/v1/import?prefix=y",
+                                        "/v1/import?prefix=z"};
+    pthread_t threads[3];
+    for (size_t i = 0; i < 3; i++) {
+        senders[i] =
+            (struct sender){.fixture = f, .page = rows_new(40000), .path = paths[i]};
+        pthread_create(&threads[i], NULL, send_file, &senders[i]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(senders[i].status, 200);
+        assert_int_equal(senders[i].stored, 120000);
+        free(senders[i].page.text);
+    }
+    assert_int_equal(samples_held(f), 360000);
+}
+
 /* The bad line stands at the end of a long file: its sender still gets the answer. */
 static void test_late_bad_line(void **state)
 {
@@ -207,8 +251,8 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_wide),         CASE(test_long_zone_prefix), CASE(test_refused),
-        CASE(test_many_batches), CASE(test_late_bad_line),    CASE(test_gzip),
-        CASE(test_gzip_bomb),
+        CASE(test_many_batches), CASE(test_backpressure),     CASE(test_late_bad_line),
+        CASE(test_gzip),         CASE(test_gzip_bomb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
