@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/rng.h"
 #include "daemon/config.h"
 #include "storage/storage.h"
 
@@ -182,6 +183,35 @@ static void the_sample_file_shows_every_default(void **state)
     free(want);
 }
 
+/* Bytes changed at random: read, or refused with a line that exists. */
+static void damage_is_read_or_refused(void **state)
+{
+    (void)state;
+    struct config config;
+    config_defaults(&config);
+    char *const whole = written(&config);
+    const size_t len = strlen(whole);
+    char *const damaged = malloc(len);
+    for (uint32_t round = 0; round < 2000; round++) {
+        const struct rng_stream stream = {.seed = 1, .step = round};
+        memcpy(damaged, whole, len);
+        for (uint64_t i = 0; i <= round % 5; i++) {
+            const struct rng_block block = rng_at(stream, i);
+            static const char bytes[] = "\n\0 =[];#:9\t\xff";
+            damaged[block.word[0] % len] = bytes[block.word[1] % sizeof bytes];
+        }
+        struct err err = {0};
+        if (read_text(damaged, len, &config, &err) == 0)
+            continue;
+        assert_int_equal(err.code, ERR_INVALID);
+        assert_memory_equal(err.msg, "x.conf: line ", 13);
+        const long line = strtol(err.msg + 13, NULL, 10);
+        assert_in_range(line, 1, 200);
+    }
+    free(damaged);
+    free(whole);
+}
+
 static void a_missing_file_is_an_error(void **state)
 {
     (void)state;
@@ -202,6 +232,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_gives_the_defaults),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(the_sample_file_shows_every_default),
+        cmocka_unit_test(damage_is_read_or_refused),
         cmocka_unit_test(a_missing_file_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
