@@ -291,13 +291,20 @@ int referee_hear(struct referee *referee, const struct candidate_task *task,
 
 /* ---- deciding ---------------------------------------------------------------------- */
 
+/* Steps up to the end of a bucket. */
+static double bucket_end(size_t P, int bucket)
+{
+    const size_t part = (size_t)8 >> bucket; /* cut at 1/8, 1/4, 1/2 and the end */
+    return (double)((P + part - 1) / part);
+}
+
 /* Mean difference and its standard error, infinite when nothing can be said. */
 static void weigh(const struct referee *r, size_t pair, size_t series, int bucket,
                   double *mean, double *error)
 {
     const struct duel *const d = duel_at(r, pair, series, bucket);
     const double span = d->count > 0 ? d->count * r->stride[pair] + (double)r->P - 1 : 0;
-    const double observations = span / (double)r->P;
+    const double observations = span / bucket_end(r->P, bucket);
     *mean = d->count > 0 ? d->sum / d->count : 0;
     *error = (double)INFINITY;
     if (observations >= least_observations) {

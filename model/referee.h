@@ -5,8 +5,10 @@
  * The rule, per series and bucket of the horizon: a candidate serves only if it beat
  * every simpler one, that is, if over the origins both forecast the mean difference of
  * their absolute errors is below minus two standard errors.  Windows overlap, so the
- * error counts span / horizon observations (span: rows from the first target to the
- * last) instead of the number of origins; with fewer than three the simpler one stays.
+ * error counts span / horizon observations instead of the number of origins, where
+ * span is the rows from the first target to the last and horizon is where the bucket
+ * ends: targets further apart than that are no longer shared.  With fewer than three
+ * observations the simpler one stays.
  * A duel between candidates without training can be heard over all history, one with
  * a trained candidate only after its own fit and stop parts: call referee_hear() for
  * each part with those who may take part.
