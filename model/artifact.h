@@ -11,6 +11,9 @@
 #include "model/model.h"
 #include "model/referee.h"
 
+/* What a file of one says it is. */
+#define MODEL_FORMAT "frwkvd model 1"
+
 struct model {
     struct model_spec spec;
     int64_t step_ms;

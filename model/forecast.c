@@ -122,8 +122,7 @@ static void copy_column(struct panel *p, size_t to, const struct grid *tail,
     }
 }
 
-/* ---- who serves
- * ------------------------------------------------------------------------ */
+/* ---- who serves -------------------------------------------------------------------- */
 
 static int server(const struct model *m, const struct column *c, int bucket)
 {
@@ -215,8 +214,7 @@ static void run_network_joint(const struct model *m, struct forecaster_work *w,
         run_network(m, w, &at, 1);
 }
 
-/* ---- answers
- * ---------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------- */
 
 /* The least and the most that may be answered; finite. */
 static double bounded(const struct model_spec *spec, double x)
