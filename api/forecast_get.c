@@ -8,6 +8,7 @@
 #include "api/handlers.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,7 +185,7 @@ static int from_ledger(struct request *req, const struct wish *wish, struct fore
     if (store_issue_newest(req->api->config.store, req->name, wish->as_of_ms, &issued,
                            &count, err))
         return -1;
-    strncpy(out->forecaster, req->name, sizeof out->forecaster - 1);
+    snprintf(out->forecaster, sizeof out->forecaster, "%s", req->name);
     const int rc = from_issued(issued, count, &wish->forecast, out, err);
     store_issued_fini(issued, count);
     if (rc)

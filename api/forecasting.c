@@ -122,6 +122,26 @@ static int check_wish(const struct served *served, const struct forecast_wish *w
     return 0;
 }
 
+static void take_answers(const struct grid *tail, const struct model_answer *answers,
+                         const struct model_spec *spec, struct forecast *out)
+{
+    const bool joint = spec->group == GROUP_JOINT;
+    unsigned char all[STORE_HASH_SIZE];
+    if (joint)
+        hash_window(tail, 0, tail->cols, all);
+    out->series = mem_new(tail->cols, sizeof *out->series);
+    out->count = tail->cols;
+    for (size_t c = 0; c < tail->cols; c++) {
+        struct forecast_series *const series = &out->series[c];
+        series->name = mem_text(tail->names[c]);
+        take_answer(series, &answers[c], spec, out->steps * out->quantile_count);
+        if (joint)
+            memcpy(series->input_hash, all, sizeof all);
+        else
+            hash_window(tail, c, c + 1, series->input_hash);
+    }
+}
+
 static int run_model(struct serving *s, struct served *served, const struct grid *tail,
                      const struct forecast *out, struct model_answer *answers,
                      struct err *err)
@@ -142,32 +162,22 @@ static int compute(struct serving *s, struct served *served, const struct grid *
     const size_t numbers = out->steps * out->quantile_count;
     const struct model_spec *const spec = &served->definition.spec;
     if (tail->cols > NUMBERS_MAX / numbers)
-        return err_set(
-            err, ERR_TOO_LARGE,
-            "forecast: must have at most %d numbers, has %zu series x %zu; name a "
-            "series",
-            NUMBERS_MAX, tail->cols, numbers);
+        return err_set(err, ERR_TOO_LARGE,
+                       "forecast: must be at most %d numbers, got %zu series of %zu",
+                       NUMBERS_MAX, tail->cols, numbers);
+    int rc = -1;
     struct model_answer *const answers = mem_try(tail->cols, sizeof *answers);
     double *const values = mem_try(tail->cols * numbers, sizeof *values);
-    int rc = answers && values
-                 ? 0
-                 : err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu series",
-                           tail->cols);
-    for (size_t c = 0; rc == 0 && c < tail->cols; c++)
-        answers[c].values = values + c * numbers;
-    if (rc == 0)
-        rc = run_model(s, served, tail, out, answers, err);
-    if (rc == 0) {
-        const bool joint = spec->group == GROUP_JOINT;
-        out->series = mem_new(tail->cols, sizeof *out->series);
-        out->count = tail->cols;
-        for (size_t c = 0; c < tail->cols; c++) {
-            out->series[c].name = mem_text(tail->names[c]);
-            take_answer(&out->series[c], &answers[c], spec, numbers);
-            hash_window(tail, joint ? 0 : c, joint ? tail->cols : c + 1,
-                        out->series[c].input_hash);
-        }
+    if (!answers || !values) {
+        err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu series", tail->cols);
+        goto out;
     }
+    for (size_t c = 0; c < tail->cols; c++)
+        answers[c].values = values + c * numbers;
+    rc = run_model(s, served, tail, out, answers, err);
+    if (rc == 0)
+        take_answers(tail, answers, spec, out);
+out:
     free(values);
     free(answers);
     return rc;

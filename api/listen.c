@@ -69,7 +69,7 @@ int listen_port(int fd)
         struct sockaddr any;
         struct sockaddr_in in;
         struct sockaddr_in6 in6;
-    } at;
+    } at = {0};
     socklen_t len = sizeof at;
     if (getsockname(fd, &at.any, &len))
         return -1;

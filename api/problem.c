@@ -8,22 +8,22 @@
 #include "base/mem.h"
 
 struct meaning {
-    unsigned status;
     const char *title;
+    unsigned status;
     int retry_after_s; /* the same request may succeed later */
 };
 
 static const struct meaning meanings[] = {
-    [ERR_NONE] = {500, "Failed without a reason", 0},
-    [ERR_INVALID] = {400, "The request breaks a rule", 0},
-    [ERR_NOT_FOUND] = {404, "There is no such thing", 0},
-    [ERR_CONFLICT] = {409, "The present state does not allow this", 0},
-    [ERR_TOO_LARGE] = {413, "Larger than the limit", 0},
-    [ERR_BUSY] = {503, "Too busy, try again", 2},
-    [ERR_CANCELLED] = {409, "Cancelled", 0},
-    [ERR_NO_MEMORY] = {503, "Out of memory, try again", 10},
-    [ERR_CORRUPT] = {500, "Stored data fails its check", 0},
-    [ERR_IO] = {503, "The operating system refused, try again", 10},
+    [ERR_NONE] = {"Failed without a reason", 500, 0},
+    [ERR_INVALID] = {"The request breaks a rule", 400, 0},
+    [ERR_NOT_FOUND] = {"There is no such thing", 404, 0},
+    [ERR_CONFLICT] = {"The present state does not allow this", 409, 0},
+    [ERR_TOO_LARGE] = {"Larger than the limit", 413, 0},
+    [ERR_BUSY] = {"Too busy, try again", 503, 2},
+    [ERR_CANCELLED] = {"Cancelled", 409, 0},
+    [ERR_NO_MEMORY] = {"Out of memory, try again", 503, 10},
+    [ERR_CORRUPT] = {"Stored data fails its check", 500, 0},
+    [ERR_IO] = {"The operating system refused, try again", 503, 10},
 };
 
 static const struct meaning *meaning_of(enum err_code code)

@@ -106,11 +106,10 @@ void page_add_bytes(struct page *page, const char *bytes, size_t len)
 
 void page_add(struct page *page, const char *format, ...)
 {
-    va_list args;
-    va_start(args, format);
-    va_list again;
-    va_copy(again, args);
+    va_list args, again;
     page_reserve(page, 128);
+    va_start(args, format);
+    va_copy(again, args);
     const size_t room = page->room - page->len;
     const int len = vsnprintf(page->bytes + page->len, room, format, args);
     if (len > 0 && (size_t)len >= room) {

@@ -290,6 +290,30 @@ static void test_bad_wishes(void **state)
     answer_fini(&a);
 }
 
+/* A joint model reads all its series to forecast one of them. */
+static void test_joint(void **state)
+{
+    struct fixture *const f = *state;
+    struct answer a = put(f, WEB,
+                          "{\"select\":\"load\",\"step\":\"1h\",\"lookback\":24,"
+                          "\"horizon\":12,\"group\":\"joint\"}");
+    assert_status(a, 201);
+    answer_fini(&a);
+    load_hours(f, 80);
+    publish(f);
+    a = get(f, WEB "/forecast");
+    struct answer one = get(f, WEB "/forecast?series=load%7Bhost%3D%22b%22%7D");
+    assert_status(one, 200);
+    assert_int_equal(json_array_size(json_object_get(a.json, "forecasts")), 2);
+    assert_int_equal(json_array_size(json_object_get(one.json, "forecasts")), 1);
+    assert_true(json_equal(at(&a, "forecasts", 1), at(&one, "forecasts", 0)));
+    answer_fini(&one);
+    answer_fini(&a);
+    a = get(f, WEB "/forecast?series=load%7Bhost%3D%22c%22%7D");
+    assert_problem(a, 404, "series", "one of the forecaster's");
+    answer_fini(&a);
+}
+
 /* What was issued stays as it was, whatever arrives later. */
 static void test_ledger(void **state)
 {
@@ -482,6 +506,7 @@ int main(void)
         CASE(test_forecast),
         CASE(test_forms),
         CASE(test_bad_wishes),
+        CASE(test_joint),
         CASE(test_ledger),
         CASE(test_changed_definition),
         CASE(test_swap_under_readers),
