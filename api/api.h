@@ -88,6 +88,7 @@ struct api_config {
     size_t csv_columns_max;
     int64_t future_max_ms; /* how far ahead of the clock a sample may lie */
     int timeout_s;         /* of an idle connection */
+    int work_timeout_s;    /* of an answer, then 503; 0: 60 */
     struct clock clock;
     struct store *store;
     struct serving *serving;

@@ -33,6 +33,7 @@ enum {
     CONNECTION_MEMORY = 64 << 10,
     QUEUE_PER_WORKER = 64,
     STOP_GRACE_S = 5,
+    WORK_TIMEOUT_S = 60,
 };
 
 /* ---- body ------------------------------------------------------------------------ */
@@ -310,6 +311,8 @@ struct api *api_start(const struct api_config *config, struct err *err)
         return NULL;
     struct api *const api = mem_new(1, sizeof *api);
     api->config = *config;
+    if (!api->config.work_timeout_s)
+        api->config.work_timeout_s = WORK_TIMEOUT_S;
     api->started_ms = clock_now_ms(&config->clock);
     api->port = listen_port(fd);
     api->metrics = metrics_new();

@@ -9,8 +9,6 @@
 #include "api/server.h"
 #include "base/mem.h"
 
-enum { WORK_MAX_MS = 60000 /* then the client is told to come back */ };
-
 /* ---- life of a request ----------------------------------------------------------- */
 
 struct request *request_new(struct api *api, struct MHD_Connection *connection,
@@ -132,11 +130,16 @@ static void block_done(struct request *req)
     release(req, true);
 }
 
+static int64_t deadline_of(const struct api *api)
+{
+    return time_monotonic_ms() + INT64_C(1000) * api->config.work_timeout_s;
+}
+
 static bool still_wanted(struct request *req)
 {
     pthread_mutex_lock(&req->api->lock);
     const bool wanted = req->phase == PHASE_WORKING;
-    req->deadline_ms = time_monotonic_ms() + WORK_MAX_MS;
+    req->deadline_ms = deadline_of(req->api);
     pthread_mutex_unlock(&req->api->lock);
     return wanted;
 }
@@ -182,7 +185,7 @@ void request_work(struct request *req, bool body_ended)
     if (!stopping) {
         req->phase = PHASE_WORKING;
         req->body_ended = body_ended;
-        req->deadline_ms = time_monotonic_ms() + WORK_MAX_MS;
+        req->deadline_ms = deadline_of(api);
         req->holds++;
         api->working++;
         MHD_suspend_connection(req->connection);
@@ -212,7 +215,7 @@ void *request_watch(void *ctx)
             if (req->phase != PHASE_WORKING || req->deadline_ms > now_ms)
                 continue;
             struct err err = {0};
-            err_set(&err, ERR_BUSY, "not done within %d s", WORK_MAX_MS / 1000);
+            err_set(&err, ERR_BUSY, "not done within %d s", api->config.work_timeout_s);
             reply_problem(&req->reply, &err, req->path, NULL);
             req->phase = PHASE_ANSWERED;
             MHD_resume_connection(req->connection);

@@ -297,6 +297,37 @@ static void test_overload(void **state)
     assert_int_equal(samples_held(f), 1);
 }
 
+/* Work that takes too long is answered for; what it says in the end is dropped. */
+static void test_slow_work(void **state)
+{
+    struct fixture *const f = *state;
+    struct held_clock clock = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
+                               false};
+    api_stop(f->api);
+    f->config.clock = (struct clock){held_now, &clock};
+    f->config.work_timeout_s = 1;
+    struct err err = {0};
+    f->api = api_start(&f->config, &err);
+    assert_non_null(f->api);
+    held_set(&clock, true);
+    int fds[6];
+    int status[6];
+    for (size_t i = 0; i < 6; i++)
+        fds[i] = post_and_leave_open(f);
+    for (size_t i = 0; i < 6; i++) {
+        struct answer a = client_read(fds[i], false);
+        status[i] = a.status;
+        answer_fini(&a);
+        close(fds[i]);
+    }
+    held_set(&clock, false);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(status[i], 503);
+    struct answer a = post(f, "/v1/samples", BODY_OF("1"));
+    assert_status(a, 200);
+    answer_fini(&a);
+}
+
 static void *release_later(void *ctx)
 {
     nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
@@ -386,6 +417,7 @@ int main(void)
         CASE(test_slow_body),
         CASE(test_pipelined_and_gone),
         CASE(test_overload),
+        CASE(test_slow_work),
         CASE(test_stop_with_work),
         CASE(test_address_in_use),
         CASE(test_ipv6),
