@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/command.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "daemon/command.h"
 #include "daemon/csv_grid.h"
 #include "daemon/csv_job.h"
 #include "daemon/terminal.h"
 #include "daemon/training.h"
 
-static const char help[] =
+static const char help[] = /* %s: csv_job_help */
     "Usage: frwkvd backtest --csv FILE [OPTION]...\n"
-    "Judges the candidates on a CSV file under a published protocol: standardised by "
-    "the\n"
-    "train part, every choice made on the validation part, the test part read "
-    "once.\n\n" CSV_JOB_HELP "  --split PROTOCOL    ett-hour; shares such as 0.7,0.1,0.2 "
-    "(default); or last:N, the\n"
-    "                      newest N steps as the test part\n"
-    "  --model LIST        candidates, separated by commas; default all\n"
-    "  --help\n";
+    "Judges the candidates on a CSV file under a published protocol: standardised\n"
+    "by the train part, every choice made on the validation part, the test part\n"
+    "read once.\n\n"
+    "%s"
+    "  --split PROTOCOL    ett-hour; shares such as 0.7,0.1,0.2 (default);\n"
+    "                      or last:N, the newest N steps as the test part\n"
+    "  --model LIST        candidates, separated by commas; default all\n";
 
 enum { CANDIDATES_MAX = 32 };
 
@@ -58,7 +58,7 @@ static int options_read(struct backtest *b, int argc, char **argv, struct err *e
                                           {0}};
     for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
         if (c == 'h')
-            return fputs(help, stdout), 1;
+            return printf(help, csv_job_help), 1;
         if (c == 's')
             b->split_text = optarg;
         else if (c == 'm' && candidates_take(b, optarg, err))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/command.h"
+
 #include <getopt.h>
 #include <stdio.h>
 
-#include "daemon/command.h"
 #include "daemon/config.h"
 
 static const char help[] =

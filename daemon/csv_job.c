@@ -12,6 +12,26 @@
 #include "daemon/csv_grid.h"
 #include "daemon/training.h"
 
+const char csv_job_help[] =
+    "  --csv FILE          the data; - is standard input\n"
+    "  --format FORM       wide: one column a series (default);\n"
+    "                      long: series,time,value;\n"
+    "                      rows: one series a row, name first, no times\n"
+    "  --time-column NAME  the column with the times; default the first\n"
+    "  --zone ZONE         of times without an offset; default UTC\n"
+    "  --group KIND        each: one model, every series by itself (default);\n"
+    "                      joint: the series are seen together\n"
+    "  --lookback N        steps the model sees; default 96\n"
+    "  --horizon N         steps to forecast; default 96\n"
+    "  --season N          steps of the season; default: found in the data\n"
+    "  --preset NAME       default or paper\n"
+    "  --mixer NAME        rwkv7\n"
+    "  --seed N            of everything random; default 1\n"
+    "  --set KEY=VALUE     a setting of the model; may be repeated\n"
+    "  --threads N         default: one for each core\n"
+    "  --checkpoint FILE   go on from here after a stop; removed at the end\n"
+    "  --json              print one JSON object\n";
+
 void csv_job_init(struct csv_job *job)
 {
     *job = (struct csv_job){

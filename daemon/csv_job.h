@@ -54,25 +54,8 @@ void csv_job_fini(struct csv_job *job);
         "json", no_argument, NULL, 'J'                                                   \
     }
 
-#define CSV_JOB_HELP                                                                     \
-    "  --csv FILE          the data; - is standard input\n"                              \
-    "  --format FORM       wide: one column a series (default); long: "                  \
-    "series,time,value;\n"                                                               \
-    "                      rows: one series a row, name first, no times\n"               \
-    "  --time-column NAME  the column with the times; default the first\n"               \
-    "  --zone ZONE         of times without an offset; default UTC\n"                    \
-    "  --group KIND        each: one model, every series by itself (default);\n"         \
-    "                      joint: the series are seen together\n"                        \
-    "  --lookback N        steps the model sees; default 96\n"                           \
-    "  --horizon N         steps to forecast; default 96\n"                              \
-    "  --season N          steps of the season; default: found in the data\n"            \
-    "  --preset NAME       default or paper\n"                                           \
-    "  --mixer NAME        rwkv7\n"                                                      \
-    "  --seed N            of everything random; default 1\n"                            \
-    "  --set KEY=VALUE     a setting of the model; may be repeated\n"                    \
-    "  --threads N         default: one for each core\n"                                 \
-    "  --checkpoint FILE   go on from here after a stop; removed at the end\n"           \
-    "  --json              print one JSON object\n"
+/* Their part of --help. */
+extern const char csv_job_help[];
 
 /* Takes one option.  1: taken; 0: not one of these; -1: ERR_INVALID. */
 int csv_job_option(struct csv_job *job, int option, const char *value, struct err *err);

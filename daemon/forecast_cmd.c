@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/command.h"
+
 #include <getopt.h>
 #include <stdio.h>
 
 #include "daemon/client.h"
-#include "daemon/command.h"
 #include "daemon/config.h"
 #include "daemon/csv_job.h"
 #include "daemon/forecast_csv.h"
 #include "daemon/forecast_named.h"
 
-static const char help[] =
+static const char help[] = /* %s: csv_job_help */
     "Usage: frwkvd forecast NAME [OPTION]...\n"
     "       frwkvd forecast --csv FILE [OPTION]...\n"
-    "Shows what comes next: of a forecaster that has been trained, or of a CSV file on\n"
-    "which a model is trained first.  Works while the daemon runs and while it does "
-    "not.\n\n"
-    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
-    " where there is one)\n"
+    "Shows what comes next: of a forecaster that has been trained, or of a CSV file\n"
+    "on which a model is trained first.  Works with and without a running daemon.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
     "  -q, --quiet         do not say whether a daemon was asked\n"
     "  --series NAME       one series of the forecaster\n"
     "  --horizon N         steps to show\n"
     "  --json              print one JSON object\n\n"
-    "With --csv:\n" CSV_JOB_HELP;
+    "With --csv:\n"
+    "%s";
 
 struct command {
     struct csv_job job;
@@ -41,7 +41,7 @@ static int options_read(struct command *command, int argc, char **argv, struct e
                                           {0}};
     for (int c; (c = getopt_long(argc, argv, "c:qh", longs, NULL)) != -1;) {
         if (c == 'h')
-            return fputs(help, stdout), 1;
+            return printf(help, csv_job_help), 1;
         if (c == '?')
             return err_set(err, ERR_INVALID, "cannot read the command line");
         if (c == 'H')

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/command.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -8,7 +10,6 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "daemon/client.h"
-#include "daemon/command.h"
 #include "daemon/config.h"
 #include "daemon/terminal.h"
 #include "model/model.h"
@@ -20,7 +21,8 @@ static const char help[] =
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
     " where there is one)\n"
     "  -q, --quiet         do not say whether a daemon was asked\n"
-    "  --format FORM       wide: one column a series (default); long: series,time,value\n"
+    "  --format FORM       wide: one column a series (default);\n"
+    "                      long: series,time,value\n"
     "  --time-column NAME  the column with the times; default the first\n"
     "  --zone ZONE         of times without an offset; default UTC\n"
     "  --history yes|no    yes: each sample counts as known at its own time (default);\n"

@@ -137,9 +137,10 @@ void outlook_print(const struct outlook *o, FILE *out)
         return;
     }
     fprintf(out, "  by %s", o->served_by);
-    if (isfinite(o->skill) && strcmp(o->served_by, "seasonal_naive") != 0)
-        fprintf(out, ", error %.0f %% %s than repeating the season", fabs(100 * o->skill),
-                o->skill < 0 ? "larger" : "smaller");
+    const double percent = round(100 * o->skill);
+    if (isfinite(percent) && percent != 0)
+        fprintf(out, ", error %.0f %% %s than repeating the season", fabs(percent),
+                percent < 0 ? "larger" : "smaller");
     fputc('\n', out);
     table_of(o, width, out);
     plot_of(o, width, out);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/command.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -11,18 +13,17 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "daemon/command.h"
 #include "daemon/config.h"
 #include "daemon/cores.h"
 #include "daemon/instance.h"
 #include "daemon/runner.h"
 
-static const char help[] = "Usage: frwkvd serve [-c FILE]\n"
-                           "Takes samples, trains and answers until SIGTERM or SIGINT.  "
-                           "Stays in the foreground.\n"
-                           "SIGHUP checks the configuration; changes take a restart.\n\n"
-                           "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
-                           " where there is one)\n";
+static const char help[] =
+    "Usage: frwkvd serve [-c FILE]\n"
+    "Takes samples, trains and answers until SIGTERM or SIGINT, in the foreground.\n"
+    "SIGHUP checks the configuration; changes take a restart.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
+    " where there is one)\n";
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 enum { SIGNALS = sizeof signals / sizeof signals[0] };

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/command.h"
+
 #include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,18 +9,17 @@
 
 #include "base/mem.h"
 #include "daemon/client.h"
-#include "daemon/command.h"
 #include "daemon/config.h"
 #include "daemon/terminal.h"
 #include "daemon/training.h"
 
-static const char help[] = "Usage: frwkvd train NAME [-c FILE]\n"
-                           "Trains a forecaster, watches the progress and prints how the "
-                           "candidates were judged.\n"
-                           "Ctrl-C stops watching; a daemon goes on training.\n\n"
-                           "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
-                           " where there is one)\n"
-                           "  --json              print the job when it has ended\n";
+static const char help[] =
+    "Usage: frwkvd train NAME [-c FILE]\n"
+    "Trains a forecaster, shows the progress and how the candidates were judged.\n"
+    "Ctrl-C stops watching; a daemon goes on training.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
+    " where there is one)\n"
+    "  --json              print the job when it has ended\n";
 
 enum { LOOK_EVERY_US = 200 * 1000 };
 

@@ -60,8 +60,9 @@ step=$(curl -fsSG "$url/v1/samples" --data-urlencode "series=$series" -d limit=1
     jq '[.samples[].time | sub("[.][0-9]+Z$"; "Z") | fromdate] | [.[1:], .[:-1]] | transpose
         | map(.[0] - .[1]) | group_by(.) | max_by(length)[0]')
 
-jq -n --arg step "${step}s" --argjson own "$([ -n "${DATA-}" ] && echo true || echo false)" '
-    {select: "{__name__=~\".+\"}", step: $step, history: "26w"}
+# Half a year of hours, or as many steps of another length.
+jq -n --argjson step "$step" --argjson own "$([ -n "${DATA-}" ] && echo true || echo false)" '
+    {select: "{__name__=~\".+\"}", step: "\($step)s", history: "\($step * 4368)s"}
     + if $own then {} else {lookback: 168, min: 0} end' >"$state/demo.json"
 curl -fsS -o /dev/null -X PUT --json @"$state/demo.json" "$url/v1/forecasters/demo"
 
@@ -70,7 +71,7 @@ curl -fsS -o /dev/null -X PUT --json @"$state/demo.json" "$url/v1/forecasters/de
 say "2. Training a model on them (checkpointed, at low priority)"
 "$frwkvd" train -q -c "$conf" demo
 
-say "3. The next two days"
+say "3. What comes next"
 "$frwkvd" forecast -q -c "$conf" demo
 
 say "4. Ask for yourself"

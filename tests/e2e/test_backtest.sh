@@ -11,7 +11,8 @@ wave 600 2 >"$tmp/wave.csv"
 # run ARGUMENT... -- $status and $body.
 run() {
     status=0
-    # shellcheck disable=SC2086 -- the settings are words
+    # the settings are words
+    # shellcheck disable=SC2086
     "$frwkvd" "$@" $small --json >"$tmp/out" 2>"$tmp/err" </dev/null || status=$?
     body=$(cat "$tmp/out")
 }

@@ -45,7 +45,8 @@ for round in $(seq "${ROUNDS:-3}"); do
     wait_for 30 enough
     sleep 0.$((round % 10))
     stop KILL
-    # shellcheck disable=SC2086 -- several ids
+    # several ids
+    # shellcheck disable=SC2086
     wait $senders
 done
 start
