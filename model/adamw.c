@@ -4,13 +4,29 @@
 #include <assert.h>
 #include <tgmath.h>
 
-/* The tensors of one network differ only in whether they decay. */
-static void step_tensor(real *restrict p, const real *restrict g, real *restrict m,
-                        real *restrict v, size_t count, const struct adamw *a, real keep,
-                        real rate, real root)
+#include "model/threads.h"
+
+/* Reading and writing memory is all the time this takes: a block outweighs a wake. */
+enum { BLOCK = 1 << 16 };
+
+/* One tensor's share of a step. */
+struct job {
+    real *p, *m, *v;
+    const real *g;
+    size_t count;
+    real b1, b2, epsilon, keep, rate, root;
+};
+
+static void step_block(void *ctx, size_t block)
 {
-    const real b1 = (real)(1.0 - a->beta1), b2 = (real)(1.0 - a->beta2);
-    const real epsilon = (real)a->epsilon;
+    const struct job *const j = ctx;
+    const size_t from = block * BLOCK, rest = j->count - from;
+    const size_t count = rest < BLOCK ? rest : BLOCK;
+    real *restrict const p = j->p + from, *restrict const m = j->m + from,
+                         *restrict const v = j->v + from;
+    const real *restrict const g = j->g + from;
+    const real b1 = j->b1, b2 = j->b2, epsilon = j->epsilon;
+    const real keep = j->keep, rate = j->rate, root = j->root;
 #pragma omp simd
     for (size_t i = 0; i < count; i++) {
         m[i] += b1 * (g[i] - m[i]);
@@ -36,7 +52,19 @@ void adamw_step(const struct adamw *adamw, const struct network *network, real *
             count *= tensor->shape[d];
         const bool decay = tensor->decay || adamw->decay_all;
         const size_t at = tensor->offset;
-        step_tensor(theta + at, dtheta + at, m + at, v + at, count, adamw,
-                    (real)(decay ? keep : 1.0), (real)rate, (real)root);
+        struct job job = {
+            .p = theta + at,
+            .m = m + at,
+            .v = v + at,
+            .g = dtheta + at,
+            .count = count,
+            .b1 = (real)(1.0 - adamw->beta1),
+            .b2 = (real)(1.0 - adamw->beta2),
+            .epsilon = (real)adamw->epsilon,
+            .keep = (real)(decay ? keep : 1.0),
+            .rate = (real)rate,
+            .root = (real)root,
+        };
+        threads_run(adamw->pool, (count + BLOCK - 1) / BLOCK, step_block, &job);
     }
 }

@@ -15,9 +15,12 @@
 #include "base/real.h"
 #include "model/network.h"
 
+struct threads;
+
 struct adamw {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
-    bool decay_all; /* every used tensor; else those whose tensor says so */
+    bool decay_all;       /* every used tensor; else those whose tensor says so */
+    struct threads *pool; /* shares out large tensors; may be NULL */
 };
 
 /* One step, t counted from 1, on every used tensor of the network; the others stay. */

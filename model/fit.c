@@ -125,6 +125,7 @@ static int run(struct fit *fit, const struct windows *windows, const struct wind
         .state = &fit->state,
         .hooks = fit->hooks,
         .fingerprint = fit->fingerprint,
+        .pool = fit->pool,
     };
     const int64_t start = time_monotonic_ms();
     const int rc = train_run(&train, err);

@@ -118,6 +118,7 @@ static void take_step(const struct train *t, struct work *w)
         .epsilon = 1e-8,
         .weight_decay = set->weight_decay,
         .decay_all = set->decay_all,
+        .pool = t->pool,
     };
     adamw_step(&adamw, t->network, s->theta, w->gradient, s->m, s->v, step + 1);
     if (set->ema > 0)

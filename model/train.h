@@ -23,6 +23,8 @@
 #include "model/network.h"
 #include "model/windows.h"
 
+struct threads;
+
 /* How an epoch is cut; a function of the settings and the number of windows. */
 struct train_pace {
     size_t batch;
@@ -38,6 +40,7 @@ struct train {
     struct train_state *state;
     const struct model_hooks *hooks; /* may be NULL */
     uint64_t fingerprint;            /* of data and settings, for the checkpoint */
+    struct threads *pool;            /* borrowed; may be NULL */
 };
 
 struct train_pace train_pace(const struct model_settings *settings, size_t windows);

@@ -79,7 +79,7 @@ static void decays_every_used_tensor(void **state)
 static void a_first_step_has_the_size_of_the_rate(void **state)
 {
     (void)state;
-    const struct adamw adamw = {0.5, 0.9, 0.999, 1e-8, 0, false};
+    const struct adamw adamw = {0.5, 0.9, 0.999, 1e-8, 0, false, NULL};
     real theta[SIZE] = {0}, m[SIZE] = {0}, v[SIZE] = {0};
     const real g[SIZE] = {1e-3, -1e3, 0, 5, -5, 2};
     adamw_step(&adamw, NULL, theta, g, m, v, 1);
