@@ -9,8 +9,7 @@
 static const char help[] =
     "Usage: frwkvd check-config [-c FILE]\n"
     "Checks a configuration and prints every option with the value in force.\n\n"
-    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
-    " where there is one)\n";
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
 
 int check_config_command(int argc, char **argv)
 {

@@ -18,14 +18,13 @@ static const char help[] =
     "Usage: frwkvd import [OPTION]... FILE\n"
     "Loads samples from a CSV file, all of them or none; - is standard input.  Works\n"
     "while the daemon runs and while it does not.\n\n"
-    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
-    " where there is one)\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
     "  -q, --quiet         do not say whether a daemon was asked\n"
     "  --format FORM       wide: one column a series (default);\n"
     "                      long: series,time,value\n"
     "  --time-column NAME  the column with the times; default the first\n"
     "  --zone ZONE         of times without an offset; default UTC\n"
-    "  --history yes|no    yes: each sample counts as known at its own time (default);\n"
+    "  --history yes|no    yes: a sample counts as known at its own time (default);\n"
     "                      no: as having arrived now\n";
 
 struct import {

@@ -22,8 +22,7 @@ static const char help[] =
     "Usage: frwkvd serve [-c FILE]\n"
     "Takes samples, trains and answers until SIGTERM or SIGINT, in the foreground.\n"
     "SIGHUP checks the configuration; changes take a restart.\n\n"
-    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
-    " where there is one)\n";
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 enum { SIGNALS = sizeof signals / sizeof signals[0] };

@@ -160,8 +160,8 @@ const char *number_text(double value, char text[static NUMBER_TEXT_SIZE])
 {
     static const struct {
         double size;
-        char letter;
-    } units[] = {{1e12, 'T'}, {1e9, 'G'}, {1e6, 'M'}};
+        const char *letter;
+    } units[] = {{1e12, "T"}, {1e9, "G"}, {1e6, "M"}};
     const double size = fabs(value);
     if (isnan(value))
         return "-";
@@ -169,17 +169,18 @@ const char *number_text(double value, char text[static NUMBER_TEXT_SIZE])
         snprintf(text, NUMBER_TEXT_SIZE, "%.3e", value);
         return text;
     }
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+    const char *letter = "";
+    for (size_t i = 0; !*letter && i < sizeof units / sizeof units[0]; i++)
         if (size >= units[i].size) {
-            snprintf(text, NUMBER_TEXT_SIZE, "%.4g%c", value / units[i].size,
-                     units[i].letter);
-            return text;
+            value /= units[i].size;
+            letter = units[i].letter;
         }
-    const int digits = size >= 1000  ? 0
-                       : size >= 100 ? 1
-                       : size >= 10  ? 2
-                       : size >= 1   ? 3
+    const double left = fabs(value);
+    const int digits = left >= 1000  ? 0
+                       : left >= 100 ? 1
+                       : left >= 10  ? 2
+                       : left >= 1   ? 3
                                      : 4;
-    snprintf(text, NUMBER_TEXT_SIZE, "%.*f", digits, value);
+    snprintf(text, NUMBER_TEXT_SIZE, "%.*f%s", digits, value, letter);
     return text;
 }

@@ -17,8 +17,7 @@ static const char help[] =
     "Usage: frwkvd train NAME [-c FILE]\n"
     "Trains a forecaster, shows the progress and how the candidates were judged.\n"
     "Ctrl-C stops watching; a daemon goes on training.\n\n"
-    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT
-    " where there is one)\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
     "  --json              print the job when it has ended\n";
 
 enum { LOOK_EVERY_US = 200 * 1000 };

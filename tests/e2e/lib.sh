@@ -96,8 +96,19 @@ start() {
     kill -0 "$pid" 2>/dev/null || { echo "not ok the daemon starts"; cat "$tmp/log"; exit 1; }
 }
 
-# stop [SIGNAL] -- ends the daemon; its exit status is $stopped.
+# accounts_close -- whether each sample received was stored, replaced another, was there
+# already, or was refused (promise 2).
+accounts_close() {
+    curl -fsS "$url/metrics" | awk '
+        /^frwkvd_samples_received_total/ { left += $2; seen = 1 }
+        /^frwkvd_samples_(accepted|rejected)_total/ { left -= $2 }
+        END { exit !(seen && left == 0) }'
+}
+
+# stop [SIGNAL] -- ends the daemon; its exit status is $stopped.  Unless it is killed, its
+# books are looked at first.
 stop() {
+    [ "${1-}" = KILL ] || check "the accounting closes" accounts_close
     kill "-${1:-TERM}" "$pid"
     stopped=0
     wait "$pid" 2>/dev/null || stopped=$?
