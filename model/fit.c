@@ -146,13 +146,25 @@ int fit_run(struct fit *fit, struct err *err)
     return rc;
 }
 
+static int all_windows(const struct fit *fit, const struct panel *panel,
+                       double max_missing, struct windows *out, struct err *err)
+{
+    return windows_init(out, panel, fit->spec->lookback, fit->spec->horizon, fit->season,
+                        0, panel->rows, max_missing, err);
+}
+
 int fit_again(struct fit *fit, const struct panel *panel, struct err *err)
 {
     const struct model_spec *const spec = fit->spec;
     struct windows all;
-    if (windows_init(&all, panel, spec->lookback, spec->horizon, fit->season, 0,
-                     panel->rows, spec->settings.max_missing, err))
+    if (all_windows(fit, panel, spec->settings.max_missing, &all, err))
         return -1;
+    /* A series that begins after the fit part can make every window look gappy. */
+    if (all.count == 0) {
+        windows_fini(&all);
+        if (all_windows(fit, panel, 1, &all, err))
+            return -1;
+    }
     const size_t batch = train_pace(&spec->settings, all.count).batch;
     struct network *const network =
         network_new(&fit->config, batch, true, fit->pool, err);

@@ -109,7 +109,7 @@ struct model_figure {
     int bucket;         /* 0..MODEL_BUCKETS-1, or -1 for the whole horizon */
     double mse, mae;    /* in units standardised by the fit part */
     double mase, wql, coverage80;
-    double seconds;
+    double seconds; /* training and forecasting; NAN in a model that was loaded */
     size_t params;
 };
 
@@ -210,7 +210,9 @@ struct model_answer {
  * Forecasts cols series of tail, whose last row is the newest step.  For GROUP_JOINT
  * column names are matched to the model's series; a series unknown to the model is
  * served by a candidate without training (its champion entry says which), one of the
- * model's that is absent is masked.  quantiles: ascending, each in (0, 1).  Every
+ * model's that is absent is masked.  A series that misses more of its look-back than
+ * max_missing is served by a candidate without training, and one without any value in
+ * the tail not at all; each answer says so.  quantiles: ascending, each in (0, 1).  Every
  * value respects bounds; quantiles never cross.  answers[cols] in the columns' order.
  */
 int model_forecast(const struct model *model, struct forecaster_work *work,
@@ -224,7 +226,7 @@ enum split_kind { SPLIT_ETT_HOUR, SPLIT_SHARES, SPLIT_LAST };
 struct model_split {
     enum split_kind kind;
     double train, valid, test; /* SPLIT_SHARES */
-    size_t last;               /* SPLIT_LAST: test rows at the end */
+    size_t last; /* SPLIT_LAST: test rows at the end; validation is the eighth before */
 };
 
 /* "ett-hour", "0.7,0.1,0.2" or "last:N". */

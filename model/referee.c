@@ -65,7 +65,6 @@ int referee_init(struct referee *referee, const struct panel *panel, size_t P,
         .knots = knots,
         .kept_max = kept,
         .duels = mem_try(PAIRS * S * MODEL_BUCKETS, sizeof *referee->duels),
-        .stride = mem_new(PAIRS, sizeof *referee->stride),
         .scores = mem_try(CANDIDATES * S * MODEL_BUCKETS, sizeof *referee->scores),
         .residuals = mem_try(cells, sizeof *referee->residuals),
         .kept = mem_new(S, sizeof *referee->kept),
@@ -79,7 +78,6 @@ int referee_init(struct referee *referee, const struct panel *panel, size_t P,
 void referee_fini(struct referee *referee)
 {
     free(referee->duels);
-    free(referee->stride);
     free(referee->scores);
     free(referee->residuals);
     free(referee->kept);
@@ -93,6 +91,7 @@ struct hearing {
     struct referee *referee;
     const struct panel *panel;
     unsigned mask, what;
+    double stride;         /* rows between origins */
     double *y[CANDIDATES]; /* (block, P, W) */
     double *offset;        /* (candidate, series, P, METRIC_QUANTILES) */
 };
@@ -132,6 +131,7 @@ static void add_duels(const struct hearing *h, size_t s,
                 duel->count += 1;
                 duel->sum += d;
                 duel->square += d * d;
+                duel->rows += h->stride;
             }
         }
 }
@@ -267,16 +267,14 @@ int referee_hear(struct referee *referee, const struct candidate_task *task,
                  const struct windows *windows, size_t stride, unsigned mask,
                  unsigned what, struct pulse *pulse, struct err *err)
 {
-    struct hearing h = {
-        .referee = referee, .panel = referee->panel, .mask = mask, .what = what};
+    struct hearing h = {.referee = referee,
+                        .panel = referee->panel,
+                        .mask = mask,
+                        .what = what,
+                        .stride = (double)stride};
     const size_t cells = referee->P * referee->panel->width;
     const size_t block = BLOCK_CELLS / cells ? BLOCK_CELLS / cells : 1;
     int rc = hearing_init(&h, block, err);
-    for (int c = 1; c < CANDIDATES; c++)
-        for (int simple = 0; simple < c; simple++)
-            if (what & HEAR_DUEL && mask >> c & 1 && mask >> simple & 1)
-                referee->stride[pair_of(simple, c)] = (double)stride;
-
     for (size_t from = 0, to; rc == 0 && from < windows->count; from = to) {
         to = from + 1;
         while (to < windows->count && windows->at[to].col == windows->at[from].col)
@@ -303,8 +301,8 @@ static void weigh(const struct referee *r, size_t pair, size_t series, int bucke
                   double *mean, double *error)
 {
     const struct duel *const d = duel_at(r, pair, series, bucket);
-    const double span = d->count > 0 ? d->count * r->stride[pair] + (double)r->P - 1 : 0;
-    const double observations = span / bucket_end(r->P, bucket);
+    const double end = bucket_end(r->P, bucket);
+    const double observations = d->count > 0 ? (d->rows + end - 1) / end : 0;
     *mean = d->count > 0 ? d->sum / d->count : 0;
     *error = (double)INFINITY;
     if (observations >= least_observations) {

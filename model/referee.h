@@ -44,6 +44,7 @@ enum {
 /* The difference of two candidates' errors, over origins. */
 struct duel {
     double count, sum, square;
+    double rows; /* from the first origin to the last, near enough: count x stride */
 };
 
 /* Who serves a series in a bucket, and who if the trained candidate cannot. */
@@ -58,7 +59,6 @@ struct referee {
     size_t kept_max; /* residuals kept of a series */
 
     struct duel *duels;         /* (pair, series, bucket) */
-    double *stride;             /* (pair): rows between origins heard */
     struct score *scores;       /* (candidate, series, bucket) */
     float *residuals;           /* (candidate, series, kept_max, knots), NaN: none */
     size_t *kept;               /* (series) */

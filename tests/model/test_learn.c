@@ -147,6 +147,21 @@ static void hard_series_train_without_nan(void **state)
     grid_fini(&grid);
 }
 
+/* Once it is there, every window of the refit looks half empty. */
+static void a_series_that_begins_at_the_end_does_not_stop_the_refit(void **state)
+{
+    (void)state;
+    struct grid grid = small_waves(250, 2);
+    for (size_t i = 0; i < 245; i++)
+        grid.values[i * 2 + 1] = (double)NAN;
+    const struct model_spec spec = waves_spec(GROUP_JOINT);
+    struct model *const m = train(&grid, &spec);
+    assert_true(model_params(m) > 0);
+    assert_string_equal(champion(m, 1, 3), "naive");
+    model_free(m);
+    grid_fini(&grid);
+}
+
 static void short_history_has_candidates_or_says_what_is_needed(void **state)
 {
     (void)state;
@@ -313,6 +328,7 @@ int main(void)
         cmocka_unit_test(noise_is_served_by_a_simple_candidate),
         cmocka_unit_test(a_signal_of_the_future_gives_no_skill),
         cmocka_unit_test(hard_series_train_without_nan),
+        cmocka_unit_test(a_series_that_begins_at_the_end_does_not_stop_the_refit),
         cmocka_unit_test(short_history_has_candidates_or_says_what_is_needed),
         cmocka_unit_test(bad_specs_are_refused),
         cmocka_unit_test(saved_and_loaded_it_is_the_same),
