@@ -160,7 +160,7 @@ static struct model *read_description(const json_t *root, struct err *err)
     const json_t *const list = json_object_get(root, "names");
     const size_t series = json_array_size(list);
     if (read_spec(json_object_get(root, "spec"), &spec, err) ||
-        read_size(root, "season", 1, GRID_CELLS_MAX, &season, err) ||
+        read_size(root, "season", 1, MODEL_LOOKBACK_MAX, &season, err) ||
         read_size(root, "params", 0, SIZE_MAX, &params, err) ||
         read_size(root, "step_ms", 1, SIZE_MAX, &step_ms, err))
         return NULL;

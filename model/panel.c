@@ -79,7 +79,7 @@ static size_t season_of(const struct panel *panel, size_t col, size_t rows, doub
     for (size_t i = 0; i < rows; i++)
         work[i] = panel->z[i * panel->cols + col];
     const size_t period = fft_dominant_period(work, rows);
-    return period <= rows / 4 ? period : 1;
+    return period <= rows / 4 && period <= MODEL_LOOKBACK_MAX ? period : 1;
 }
 
 static int compare_sizes(const void *a, const void *b)

@@ -43,8 +43,9 @@ void panel_scale(const double *values, size_t count, size_t stride, double *mean
 
 /*
  * The season most of the series show in rows [0, rows): the most common dominant
- * period above 1, the shorter on a tie; periods beyond a quarter of the rows count as
- * none.  1 where no series has one.  At most 64 series, evenly spread, are looked at.
+ * period above 1, the shorter on a tie; periods beyond a quarter of the rows, or beyond
+ * MODEL_LOOKBACK_MAX, count as none.  1 where no series has one.  At most 64 series,
+ * evenly spread, are looked at.
  */
 size_t panel_season(const struct panel *panel, size_t rows);
 
