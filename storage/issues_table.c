@@ -219,6 +219,27 @@ static int read_issue(sqlite3_stmt *stmt, struct issue_row *row, struct err *err
     return 0;
 }
 
+/* Says since when there are issues, or that there are none. */
+static int none_issued(sqlite3 *db, const char *forecaster, int64_t at_ms,
+                       struct err *err)
+{
+    struct err why = {0};
+    int64_t first_ms;
+    char at[TIME_TEXT_SIZE], first[TIME_TEXT_SIZE];
+    if (sql_value(db, &why, &first_ms,
+                  "SELECT issued_ms FROM issues WHERE forecaster = ? "
+                  "ORDER BY issued_ms LIMIT 1",
+                  "s", forecaster) == 0)
+        return err_set(err, ERR_NOT_FOUND,
+                       "forecast: nothing of %s was issued at or before %s; the first "
+                       "issue is of %s",
+                       forecaster, time_format(at_ms, at), time_format(first_ms, first));
+    if (why.code != ERR_NOT_FOUND)
+        return err_set(err, why.code, "%s", why.msg);
+    return err_set(err, ERR_NOT_FOUND, "forecast: nothing of %s has been issued yet",
+                   forecaster);
+}
+
 /* The newest issue at or before at_ms. */
 static int find_issue(sqlite3 *db, const char *forecaster, int64_t at_ms,
                       struct issue_row *row, struct err *err)
@@ -235,8 +256,7 @@ static int find_issue(sqlite3 *db, const char *forecaster, int64_t at_ms,
     if (status == 1)
         status = read_issue(stmt, row, err);
     else if (status == 0)
-        status = err_set(err, ERR_NOT_FOUND, "forecast: %s has issued none until then",
-                         forecaster);
+        status = none_issued(db, forecaster, at_ms, err);
     sqlite3_finalize(stmt);
     return status;
 }

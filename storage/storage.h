@@ -206,7 +206,8 @@ struct store_issued {
 };
 void store_issued_fini(struct store_issued *issued, size_t count);
 /* The newest issue of a forecaster at or before at_ms, every series of it.
- * ERR_NOT_FOUND when there is none; ERR_CORRUPT when its checksum or chain fails. */
+ * ERR_NOT_FOUND when there is none (the message says since when there are issues);
+ * ERR_CORRUPT when its checksum or chain fails. */
 int store_issue_newest(struct store *store, const char *forecaster, int64_t at_ms,
                        struct store_issued **out, size_t *count, struct err *err);
 

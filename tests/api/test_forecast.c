@@ -322,7 +322,7 @@ static void test_ledger(void **state)
     load_hours(f, 80);
     publish(f);
     struct answer a = get(f, WEB "/forecast?as_of=2026-03-29T12:00:00Z");
-    assert_problem(a, 404, "", "web");
+    assert_problem(a, 404, "", "nothing of web has been issued yet");
     answer_fini(&a);
     struct answer issued = post(f, WEB "/issue", "");
     assert_status(issued, 200);
@@ -354,7 +354,9 @@ static void test_ledger(void **state)
     assert_problem(a, 400, "quantiles", "among those that were issued, got 0.4");
     answer_fini(&a);
     a = get(f, WEB "/forecast?as_of=2026-03-29T11:59:59Z");
-    assert_status(a, 404);
+    assert_problem(a, 404, "",
+                   "at or before 2026-03-29T11:59:59Z; the first issue is of "
+                   "2026-03-29T12:00:00Z");
     answer_fini(&a);
     a = get(f, WEB "/forecast"); /* now there is one more step */
     assert_string_equal(json_string_value(at(&a, "times", 0)), "2026-03-29T13:00:00Z");

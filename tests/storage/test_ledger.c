@@ -130,7 +130,7 @@ static void the_newest_until_an_instant(void **state)
     struct store_issued *issued;
     size_t count;
     assert_err(store_issue_newest(store, "f", t, &issued, &count, &err), &err,
-               ERR_NOT_FOUND, "forecast: f has issued none");
+               ERR_NOT_FOUND, "forecast: nothing of f has been issued yet");
     const int64_t first = issue(store, "f", t);
     assert_int_equal(issue(store, "f", t + 10), first + 1);
     issue(store, "g", t + 20);
@@ -140,8 +140,14 @@ static void the_newest_until_an_instant(void **state)
     assert_newest(store, "f", t + 30, t + 10);
     assert_newest(store, "g", INT64_MAX, t + 20);
     assert_newest(store, "f", INT64_MAX, t + DAY_MS);
+    char at[TIME_TEXT_SIZE], since[TIME_TEXT_SIZE], want[200];
+    snprintf(
+        want, sizeof want,
+        "forecast: nothing of f was issued at or before %s; the first issue is of %s",
+        time_format(t - 1, at), time_format(t, since));
+    err = (struct err){0};
     assert_err(store_issue_newest(store, "f", t - 1, &issued, &count, &err), &err,
-               ERR_NOT_FOUND, "f");
+               ERR_NOT_FOUND, want);
 }
 
 /* A deleted forecaster's forecasts were issued all the same. */
