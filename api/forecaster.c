@@ -247,6 +247,16 @@ static int read_settings(const json_t *body, struct forecaster *f, struct err *e
     return 0;
 }
 
+/* Settings that are fine one by one may not be together; all the rest of the spec has
+ * been looked at by then. */
+static int check_spec(const struct forecaster *f, struct err *err)
+{
+    struct err why = {0};
+    return model_spec_check(&f->spec, &why)
+               ? err_set(err, why.code, "settings.%s", why.msg)
+               : 0;
+}
+
 /* Refused here rather than after a training that could not have ended well. */
 static int check_history(const struct forecaster *f, struct err *err)
 {
@@ -326,7 +336,7 @@ static int read_all(const json_t *body, struct forecaster *f, struct err *err)
     for (size_t r = 0; r < sizeof readers / sizeof *readers; r++)
         if (readers[r](body, f, err))
             return -1;
-    return check_history(f, err);
+    return check_spec(f, err) || check_history(f, err) ? -1 : 0;
 }
 
 int forecaster_parse(const char *name, const char *json, size_t len,

@@ -125,7 +125,7 @@ int csv_job_option(struct csv_job *job, int option, const char *value, struct er
     case 'G':
         return group_take(job, value, err);
     case 'L':
-        return size_take("--lookback", value, 1, MODEL_LOOKBACK_MAX, &spec->lookback,
+        return size_take("--lookback", value, 2, MODEL_LOOKBACK_MAX, &spec->lookback,
                          err);
     case 'H':
         return size_take("--horizon", value, 1, MODEL_HORIZON_MAX, &spec->horizon, err);
@@ -175,7 +175,7 @@ int csv_job_settle(struct csv_job *job, struct err *err)
     for (size_t i = 0; i < job->set_count; i++)
         if (pair_apply(settings, job->sets[i], err))
             return -1;
-    return 0;
+    return model_spec_check(&job->spec, err);
 }
 
 json_t *csv_job_data_json(const struct csv_job *job, const struct grid *grid)

@@ -142,7 +142,7 @@ int model_backtest(const struct grid *grid, const struct model_spec *spec,
 {
     struct backtest b = {.spec = spec, .hooks = hooks};
     *report = (struct model_report){0};
-    if (model_spec_check(spec, grid, err) ||
+    if (spec_check_grid(spec, grid, err) ||
         parse_mask(candidate_names, candidate_count, &b.mask, err) ||
         cut_split(split, grid->rows, spec->lookback, spec->horizon, &b.cut, err) ||
         panel_init(&b.panel, grid, spec->group, b.cut.fit, err))

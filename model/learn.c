@@ -219,7 +219,7 @@ static int learn(struct learn *l, struct model *m, struct err *err)
 struct model *model_train(const struct grid *grid, const struct model_spec *spec,
                           const struct model_hooks *hooks, struct err *err)
 {
-    if (model_spec_check(spec, grid, err))
+    if (spec_check_grid(spec, grid, err))
         return NULL;
     struct learn l = {.grid = grid,
                       .spec = spec,

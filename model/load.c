@@ -14,7 +14,6 @@
 #include "model/frwkv.h"
 #include "model/report.h"
 #include "model/safetensors.h"
-#include "model/spec.h"
 
 /* null, or anything else that is not a number, is `otherwise`. */
 static double number_or(const json_t *x, double otherwise)
@@ -77,7 +76,7 @@ static int read_spec(const json_t *object, struct model_spec *spec, struct err *
         read_size(object, "season", 0, MODEL_LOOKBACK_MAX, &spec->season, err) ||
         read_settings(json_object_get(object, "settings"), &spec->settings, err))
         return -1;
-    return model_spec_check(spec, NULL, &why) ? corrupt(err, why.msg) : 0;
+    return model_spec_check(spec, &why) ? corrupt(err, why.msg) : 0;
 }
 
 static int read_figures(const json_t *rows, struct model_report *r, struct err *err)

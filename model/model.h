@@ -88,6 +88,10 @@ struct model_spec {
     struct model_settings settings;
 };
 
+/* Whether a model of this spec can be trained at all; ERR_INVALID names the field (of
+ * the spec or its settings), the rule and the value.  Allocates nothing. */
+int model_spec_check(const struct model_spec *spec, struct err *err);
+
 /* Least rows of a grid with which a train can judge a trained candidate, and least
  * for candidates without training. */
 size_t model_rows_for_training(const struct model_spec *spec);

@@ -68,7 +68,14 @@ struct network {
 /* ---- configuration
  * ---------------------------------------------------------------------- */
 
-static int check(const struct network_config *c, size_t max_batch, struct err *err)
+static size_t rank_of(const struct network_config *c)
+{
+    if (c->rank)
+        return c->rank;
+    return c->C / 8 > 64 ? c->C / 8 : 64;
+}
+
+int network_check(const struct network_config *c, size_t max_batch, struct err *err)
 {
     const struct {
         const char *name;
@@ -90,14 +97,8 @@ static int check(const struct network_config *c, size_t max_batch, struct err *e
     if (!(c->dropout >= 0 && c->dropout < 1))
         return err_set(err, ERR_INVALID, "dropout: must be in [0, 1), got %g",
                        c->dropout);
-    return 0;
-}
-
-static size_t rank_of(const struct network_config *c)
-{
-    if (c->rank)
-        return c->rank;
-    return c->C / 8 > 64 ? c->C / 8 : 64;
+    const struct mixer_config mix = {.C = c->C, .H = c->H, .rank = rank_of(c)};
+    return c->mixer->check(&mix, err);
 }
 
 static void derive(struct network *n)
@@ -165,11 +166,7 @@ struct network *network_new(const struct network_config *config, size_t max_batc
                             bool training, struct threads *pool, struct err *err)
 {
     linear_start();
-    if (check(config, max_batch, err))
-        return NULL;
-    const struct mixer_config mix = {
-        .C = config->C, .H = config->H, .rank = rank_of(config)};
-    if (config->mixer->check(&mix, err))
+    if (network_check(config, max_batch, err))
         return NULL;
     const struct fft_plan *const plan = fft_plan(config->L, err);
     if (!plan)

@@ -56,10 +56,14 @@ struct dropout_step {
 
 struct network;
 
+/* Whether network_new() would take it, without allocating.  ERR_INVALID names the field
+ * and the rule. */
+int network_check(const struct network_config *config, size_t max_batch, struct err *err);
+
 /*
  * Work space for batches of up to max_batch windows; with `training`, also for the
- * backward pass.  ERR_INVALID names the field and the rule, ERR_NO_MEMORY.  The pool
- * is borrowed and may be NULL.
+ * backward pass.  ERR_INVALID as above, ERR_NO_MEMORY.  The pool is borrowed and may be
+ * NULL.
  */
 struct network *network_new(const struct network_config *config, size_t max_batch,
                             bool training, struct threads *pool, struct err *err)

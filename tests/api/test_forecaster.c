@@ -130,6 +130,8 @@ static void test_refused(void **state)
         {"{" MINIMAL ",\"settings\":{\"epochs\":[]}}",
          "settings.epochs: must be a number"},
         {"{" MINIMAL ",\"settings\":{\"preset\":\"paper\"}}", "settings.preset: "},
+        {"{" MINIMAL ",\"settings\":{\"heads\":5}}",
+         "settings.heads: must divide the width 64, got 5"},
         {"{" MINIMAL ",\"step\":\"1h\"}", "duplicate"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -83,6 +83,8 @@ refused 400 "horizon" "got 2049" PUT /v1/forecasters/x '{"select": "load", "step
 refused 400 "quantiles" "" PUT /v1/forecasters/x '{"select": "load", "step": "1h", "quantiles": [0.9, 0.1]}'
 refused 400 "min" "below max" PUT /v1/forecasters/x '{"select": "load", "step": "1h", "min": 2, "max": 1}'
 refused 400 "settings.epochs" "" PUT /v1/forecasters/x '{"select": "load", "step": "1h", "settings": {"epochs": 0}}'
+refused 400 "settings.heads" "divide the width 64, got 5" PUT /v1/forecasters/x \
+    '{"select": "load", "step": "1h", "settings": {"heads": 5}}'
 refused 400 "colour" "" PUT /v1/forecasters/x '{"select": "load", "step": "1h", "colour": "red"}'
 refused 400 "name" "" PUT /v1/forecasters/-x '{"select": "load", "step": "1h"}'
 
