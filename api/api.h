@@ -75,8 +75,9 @@ int serving_issue(struct serving *serving, const char *forecaster, int64_t job_i
 
 /* ---- the server ------------------------------------------------------------------ */
 
-/* Texts, store and serving must outlive the server; nothing here may be NULL but
- * wake_ctx, and address where listen_fd is given. */
+/* Copied by api_start(), but what it points to (texts, store, serving, the contexts) is
+ * borrowed until api_stop() has returned.  Nothing here may be NULL but wake_ctx, and
+ * address where listen_fd is given. */
 struct api_config {
     const char *address;       /* "127.0.0.1:9797", "[::1]:0" */
     int listen_fd;             /* -1, or a socket handed over by systemd */
