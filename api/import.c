@@ -31,7 +31,7 @@
 
 enum {
     READ_BYTES = 64 << 10,
-    BATCH_SAMPLES = 50000,
+    BATCH_SAMPLES = 50000, /* less where the store's queue is shorter */
     BUSY_WAIT_MS = 50,
     BUSY_TRIES = 1200, /* a minute without any progress */
 };
@@ -60,8 +60,9 @@ struct import {
     bool storing, at_end;
     size_t series_count;
     char **names;
-    struct item *items; /* of the batch that is being made, or waits for room */
+    struct item *items; /* those read: a batch, and what came after it in its block */
     size_t item_count, item_room;
+    size_t item_done; /* of them, committed */
     int busy_tries;
     uint64_t received;
     struct store_counts counts;
@@ -240,11 +241,32 @@ static int begin_storing(struct import *im, struct err *err)
                                              : 0;
 }
 
+static size_t batch_max(const struct import *im)
+{
+    const size_t most = store_batch_max(im->api->config.store);
+    return most < BATCH_SAMPLES ? most : BATCH_SAMPLES;
+}
+
+/* Samples of the batch that is being made, or waits for room. */
+static size_t batch_size(const struct import *im)
+{
+    return im->item_count < batch_max(im) ? im->item_count : batch_max(im);
+}
+
+static void forget_done(struct import *im)
+{
+    im->item_count -= im->item_done;
+    if (im->item_done)
+        memmove(im->items, im->items + im->item_done, im->item_count * sizeof *im->items);
+    im->item_done = 0;
+}
+
 /* Reads on until a batch is full or the file ends. */
 static int fill(struct import *im, struct err *err)
 {
     char block[READ_BYTES];
-    while (!im->at_end && im->item_count < BATCH_SAMPLES) {
+    forget_done(im);
+    while (!im->at_end && im->item_count < batch_max(im)) {
         const ssize_t got = read(im->spool, block, sizeof block);
         if (got < 0 && errno == EINTR)
             continue;
@@ -265,7 +287,7 @@ static struct store_batch *batch_of(const struct import *im)
         mem_new(im->series_count, sizeof *ids); /* 0: none yet, else +1 */
     if (im->wish.history)
         store_batch_history(batch);
-    for (size_t i = 0; i < im->item_count; i++) {
+    for (size_t i = 0; i < batch_size(im); i++) {
         const struct item *const item = &im->items[i];
         if (!ids[item->series])
             ids[item->series] = store_batch_series(batch, im->names[item->series]) + 1;
@@ -305,7 +327,7 @@ static void committed(void *ctx, const struct store_counts *counts, const struct
     im->counts.stored += counts->stored;
     im->counts.replaced += counts->replaced;
     im->counts.duplicate += counts->duplicate;
-    im->item_count = 0;
+    im->item_done = batch_size(im);
     im->busy_tries = 0;
     request_again(req);
 }

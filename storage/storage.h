@@ -87,6 +87,8 @@ typedef void store_done(void *ctx, const struct store_counts *counts,
                         const struct err *err);
 int store_append(struct store *store, struct store_batch *batch, store_done *done,
                  void *ctx, struct err *err);
+/* Most samples of one batch: a larger one is ERR_TOO_LARGE. */
+size_t store_batch_max(const struct store *store);
 /* The same, and waits. */
 int store_append_wait(struct store *store, struct store_batch *batch,
                       struct store_counts *counts, struct err *err);

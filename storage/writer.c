@@ -46,9 +46,9 @@ static int admit(const struct store *store, const struct request *request,
     const size_t count = store_batch_size(request->batch);
     if (writer->closing)
         return err_set(err, ERR_BUSY, "storage: closing");
-    if (count > options->queue_samples_max)
+    if (count > store_batch_max(store))
         return err_set(err, ERR_TOO_LARGE, "batch: at most %zu samples at once, got %zu",
-                       options->queue_samples_max, count);
+                       store_batch_max(store), count);
     if (writer->charge > 0 &&
         writer->charge + request->charge > options->queue_samples_max)
         return err_set(err, ERR_BUSY, "storage: %zu samples wait for the disk already",
@@ -58,6 +58,11 @@ static int admit(const struct store *store, const struct request *request,
         return err_set(err, ERR_BUSY, "storage: memory for samples is full (%zu of %zu)",
                        head, options->head_samples_max);
     return 0;
+}
+
+size_t store_batch_max(const struct store *store)
+{
+    return store->options.queue_samples_max;
 }
 
 static int submit_batch(struct store *store, struct request *request, struct err *err)

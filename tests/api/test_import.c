@@ -167,6 +167,21 @@ static void test_backpressure(void **state)
     assert_int_equal(samples_held(f), 360000);
 }
 
+/* A queue shorter than a block of the file: batches are no longer than it. */
+static void test_short_queue(void **state)
+{
+    struct fixture *const f = *state;
+    f->queue_samples_max = 1000;
+    fixture_restart(f);
+    struct page_of_rows page = rows_new(4000);
+    struct answer a = ask(f, "POST", "/v1/import", "", page.text, page.len);
+    assert_status(a, 200);
+    assert_int_equal(number(&a, "stored"), 12000);
+    answer_fini(&a);
+    assert_int_equal(samples_held(f), 12000);
+    free(page.text);
+}
+
 /* The bad line stands at the end of a long file: its sender still gets the answer. */
 static void test_late_bad_line(void **state)
 {
@@ -252,7 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_wide),         CASE(test_long_zone_prefix), CASE(test_refused),
         CASE(test_many_batches), CASE(test_backpressure),     CASE(test_late_bad_line),
-        CASE(test_gzip),         CASE(test_gzip_bomb),
+        CASE(test_gzip),         CASE(test_gzip_bomb),        CASE(test_short_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
