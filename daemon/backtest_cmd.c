@@ -56,15 +56,15 @@ static int options_read(struct backtest *b, int argc, char **argv, struct err *e
                                           {"model", required_argument, NULL, 'm'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-    for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":h", longs, NULL)) != -1;) {
         if (c == 'h')
             return printf(help, csv_job_help), 1;
         if (c == 's')
             b->split_text = optarg;
         else if (c == 'm' && candidates_take(b, optarg, err))
             return -1;
-        else if (c == '?')
-            return err_set(err, ERR_INVALID, "cannot read the command line");
+        else if (c == '?' || c == ':')
+            return command_bad_option(c, argv, err);
         else if (csv_job_option(&b->job, c, optarg, err) < 0)
             return -1;
     }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon/command.h"
 
+#include <getopt.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 int command_failed(const char *command, const struct err *err)
 {
@@ -19,4 +22,16 @@ int command_misused(const char *command, const char *format, ...)
     va_end(args);
     fprintf(stderr, "\nTry 'frwkvd %s --help'.\n", command);
     return EXIT_USAGE;
+}
+
+int command_bad_option(int c, char **argv, struct err *err)
+{
+    const char *const given = argv[optind - 1];
+    const bool is_long = strncmp(given, "--", 2) == 0;
+    if (c == ':')
+        return err_set(err, ERR_INVALID, "%s: needs a value", given);
+    if (optopt && !is_long)
+        return err_set(err, ERR_INVALID, "-%c: no such option", optopt);
+    return err_set(err, ERR_INVALID, "%s: %s", given,
+                   optopt ? "takes no value" : "no such option");
 }

@@ -26,4 +26,8 @@ int command_failed(const char *command, const struct err *err);
 int command_misused(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Names the option for which getopt_long() has just returned c, '?' or ':' (its letters
+ * begin with ':').  -1. */
+int command_bad_option(int c, char **argv, struct err *err);
+
 #endif

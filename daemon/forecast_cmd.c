@@ -39,11 +39,11 @@ static int options_read(struct command *command, int argc, char **argv, struct e
                                           {"series", required_argument, NULL, 's'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-    for (int c; (c = getopt_long(argc, argv, "c:qh", longs, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
         if (c == 'h')
             return printf(help, csv_job_help), 1;
-        if (c == '?')
-            return err_set(err, ERR_INVALID, "cannot read the command line");
+        if (c == '?' || c == ':')
+            return command_bad_option(c, argv, err);
         if (c == 'H')
             command->wish.horizon = optarg;
         if (c == 'c')

@@ -44,7 +44,7 @@ static int options_read(struct import *import, int argc, char **argv, struct err
                                           {"history", required_argument, NULL, 'H'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-    for (int c; (c = getopt_long(argc, argv, "c:qh", longs, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
         const char **const to = c == 'c'   ? &import->config
                                 : c == 'F' ? &import->format
                                 : c == 'T' ? &import->time_column
@@ -56,7 +56,7 @@ static int options_read(struct import *import, int argc, char **argv, struct err
         if (c == 'q')
             import->quiet = true;
         else if (!to)
-            return err_set(err, ERR_INVALID, "cannot read the command line");
+            return command_bad_option(c, argv, err);
         else
             *to = optarg;
     }
@@ -119,15 +119,27 @@ static void on_sent(void *ctx, uint64_t bytes)
 /* ---- the command
  * ----------------------------------------------------------------------- */
 
+static void file_close(FILE *file)
+{
+    if (file && file != stdin)
+        fclose(file);
+}
+
+/* *size stays 0 where it is not known beforehand. */
 static FILE *file_open(const char *path, uint64_t *size, struct err *err)
 {
-    struct stat info;
+    struct stat info = {0};
     FILE *const file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!file)
+    if (!file || fstat(fileno(file), &info)) {
         err_errno(err, "%s", path);
-    else if (fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode))
-        *size = (uint64_t)info.st_size;
-    return file;
+    } else if (S_ISDIR(info.st_mode)) {
+        err_set(err, ERR_INVALID, "%s: is a folder", path);
+    } else {
+        *size = S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
+        return file;
+    }
+    file_close(file);
+    return NULL;
 }
 
 static uint64_t count_of(const json_t *answer, const char *key)
@@ -135,20 +147,16 @@ static uint64_t count_of(const json_t *answer, const char *key)
     return (uint64_t)json_integer_value(json_object_get(answer, key));
 }
 
-static int upload(const struct import *import, struct client *client, struct err *err)
+static int upload(const struct import *import, struct client *client, FILE *file,
+                  uint64_t size, struct err *err)
 {
-    struct sending sending = {.progress = progress_start(),
-                              .start_ms = time_monotonic_ms()};
-    FILE *const file = file_open(import->file, &sending.total, err);
-    if (!file)
-        return -1;
+    struct sending sending = {
+        .progress = progress_start(), .start_ms = time_monotonic_ms(), .total = size};
     char *const path = path_of(import, client);
     json_t *const answer =
         client_upload(client, path, "text/csv", file, on_sent, &sending, err);
     progress_end(&sending.progress);
     free(path);
-    if (file != stdin)
-        fclose(file);
     if (!answer) {
         err_prefix(err, "%s", import->file);
         return -1;
@@ -172,11 +180,16 @@ int import_command(int argc, char **argv)
     struct config config;
     if (config_load(import.config, &config, &err))
         return command_failed("import", &err);
+    uint64_t size = 0;
+    FILE *const file = file_open(import.file, &size, &err);
+    if (!file)
+        return command_failed("import", &err);
     model_start();
     const struct client_options options = {
         .command = "import", .create = true, .quiet = import.quiet};
     struct client *const client = client_open(&config, &options, &err);
-    const int failed = !client || upload(&import, client, &err);
+    const int failed = !client || upload(&import, client, file, size, &err);
     client_close(client);
+    file_close(file);
     return failed ? command_failed("import", &err) : EXIT_DONE;
 }

@@ -22,13 +22,28 @@ static int folder_make(const char *path, struct err *err)
     return 0;
 }
 
+/* For those who start the program as it is, as themselves. */
+static int state_folder(const char *path, bool create, struct err *err)
+{
+    if (!create && access(path, F_OK) && errno == ENOENT)
+        return err_set(err, ERR_NOT_FOUND,
+                       "folder %s: there is none yet; start `frwkvd serve`, or name your "
+                       "configuration with -c",
+                       path);
+    if (create && mkdir(path, 0700) && errno != EEXIST)
+        return err_set(err, ERR_IO,
+                       "folder %s: cannot be made: %s; name another one in the "
+                       "configuration ([store] folder = ...), or type  sudo install -d "
+                       "-m 700 -o $(id -un) %s",
+                       path, strerrordesc_np(errno), path);
+    return 0;
+}
+
 static int store_start(struct instance *instance, const struct config *config,
                        bool create, struct err *err)
 {
-    if (create && folder_make(config->folder, err))
+    if (state_folder(config->folder, create, err))
         return -1;
-    if (access(config->folder, F_OK))
-        return err_errno(err, "folder %s", config->folder);
     struct store_options options = store_options_default();
     options.durability = (enum store_durability)config->durability;
     options.head_samples_max = (size_t)config->head_samples_max;

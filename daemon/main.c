@@ -2,6 +2,8 @@
 /*
  * main.c -- one binary, several subcommands.
  */
+#include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,9 +48,21 @@ static void usage(FILE *out)
           out);
 }
 
+static int run(const char *name, int argc, char **argv)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc, argv);
+    fprintf(stderr, "frwkvd: no such command: %s\nTry 'frwkvd help'.\n", name);
+    return EXIT_USAGE;
+}
+
+/* `help import` is `import --help`. */
 static int help_command(int argc, char **argv)
 {
-    (void)argc, (void)argv;
+    const bool of_one = argc > 1 && strcmp(argv[1], "help") && strcmp(argv[1], "version");
+    if (of_one)
+        return run(argv[1], 2, (char *[]){argv[1], (char[]){"--help"}, NULL});
     usage(stdout);
     return EXIT_DONE;
 }
@@ -64,9 +78,6 @@ int main(int argc, char **argv)
         name = "help";
     if (strcmp(name, "--version") == 0)
         name = "version";
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "frwkvd: no such command: %s\nTry 'frwkvd help'.\n", name);
-    return EXIT_USAGE;
+    opterr = 0; /* the commands word their refusals themselves */
+    return run(name, argc - 1, argv + 1);
 }

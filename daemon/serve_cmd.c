@@ -160,19 +160,21 @@ int serve_command(int argc, char **argv)
     static const struct option longs[] = {
         {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
     const char *path = NULL;
-    for (int c; (c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1;) {
+    struct err err = {0};
+    for (int c; (c = getopt_long(argc, argv, ":c:h", longs, NULL)) != -1;) {
         if (c == 'h') {
             fputs(help, stdout);
             return EXIT_DONE;
         }
-        if (c != 'c')
-            return command_misused("serve", "cannot read the command line");
+        if (c != 'c') {
+            command_bad_option(c, argv, &err);
+            return command_misused("serve", "%s", err.msg);
+        }
         path = optarg;
     }
     if (optind < argc)
         return command_misused("serve", "no argument expected, got %s", argv[optind]);
     struct config config;
-    struct err err = {0};
     if (config_load(path, &config, &err))
         return command_failed("serve", &err);
     log_init((enum log_level)config.log_level);

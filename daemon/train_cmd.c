@@ -125,11 +125,14 @@ int train_command(int argc, char **argv)
                                           {0}};
     const char *path = NULL;
     bool json = false, quiet = false;
-    for (int c; (c = getopt_long(argc, argv, "c:qh", longs, NULL)) != -1;) {
+    struct err err = {0};
+    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
         if (c == 'h')
             return fputs(help, stdout), EXIT_DONE;
-        if (c == '?')
-            return command_misused("train", "cannot read the command line");
+        if (c == '?' || c == ':') {
+            command_bad_option(c, argv, &err);
+            return command_misused("train", "%s", err.msg);
+        }
         if (c == 'c')
             path = optarg;
         else if (c == 'q')
@@ -140,7 +143,6 @@ int train_command(int argc, char **argv)
     if (optind + 1 != argc)
         return command_misused("train", "one forecaster's name expected");
     struct config config;
-    struct err err = {0};
     if (config_load(path, &config, &err))
         return command_failed("train", &err);
     model_start();

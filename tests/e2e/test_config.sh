@@ -17,11 +17,17 @@ exits() {
 check "no command is a misuse" exits 2 "Usage: frwkvd COMMAND"
 check "an unknown command is a misuse" exits 2 "no such command: frobnicate" frobnicate
 check "help lists the commands" exits 0 "backtest" help
+check "help of a command is its --help" exits 0 "Usage: frwkvd import" help import
 check "version tells the version" exits 0 "frwkvd " version
 for command in serve import train forecast backtest check-config; do
     check "$command --help" exits 0 "Usage: frwkvd $command" $command --help
-    check "$command refuses an unknown option" exits 2 "frwkvd $command: " $command --bogus
+    check "$command refuses an unknown option" \
+        exits 2 "frwkvd $command: --bogus: no such option" $command --bogus
+    check "and says where to look" exits 2 "Try 'frwkvd $command --help'." $command -z
 done
+check "an unknown letter is named" exits 2 "frwkvd serve: -z: no such option" serve -z
+check "an option without its value" exits 2 "--format: needs a value" import --format
+check "an option with a value too many" exits 2 "--json=3: takes no value" train --json=3 x
 check "backtest needs a file" exits 2 "--csv" backtest
 check "backtest names a bad setting" exits 2 "epochs" backtest --csv x --set epochs=0
 check "backtest names settings that do not fit" exits 2 "heads: must divide the width 64, got 5" \
@@ -49,6 +55,18 @@ awk 'BEGIN { printf "[store]\nfolder = /"; for (i = 0; i < 300; i++) printf "x";
     >"$tmp/bad.conf"
 check "a line that inih would split" exits 1 "line 2: longer than" check-config -c "$tmp/bad.conf"
 check "a missing file" exits 1 "/nonexistent.conf" check-config -c /nonexistent.conf
+
+check "import of a missing file names it" exits 1 "/nonexistent.csv: No such file" \
+    import -c "$conf" /nonexistent.csv
+check "of a folder" exits 1 "$tmp: is a folder" import -c "$conf" "$tmp"
+check "and makes no state folder" [ ! -e "$tmp/state" ]
+check "forecast without a state folder says what to do" exits 1 "start \`frwkvd serve\`" \
+    forecast -c "$conf" load
+check "import of an empty file says what it wants" exits 1 "/dev/null: csv: must have a header line" \
+    import -c "$conf" /dev/null
+printf '[store]\nfolder = /proc/frwkvd\n' >"$tmp/bad.conf"
+check "a folder that cannot be made: what to do" \
+    exits 1 "/proc/frwkvd: cannot be made" serve -c "$tmp/bad.conf"
 
 start
 other=$tmp/other.conf
