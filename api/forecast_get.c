@@ -69,10 +69,8 @@ static int read_wish(const struct request *req, struct wish *wish, struct err *e
     wish->forecast.horizon = (size_t)wish->horizon;
     if (!wish->series)
         return 0;
-    if (rule_series(wish->series, wish->name, err)) {
-        err_prefix(err, "series");
-        return -1;
-    }
+    if (rule_series(wish->series, wish->name, err))
+        return rule_field("series", err);
     wish->forecast.series = wish->name;
     return 0;
 }

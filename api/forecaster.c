@@ -14,6 +14,7 @@
 
 #include "api/fields.h"
 #include "api/reply.h"
+#include "api/rules.h"
 #include "base/labels.h"
 #include "base/mem.h"
 
@@ -48,10 +49,9 @@ static int read_select(const json_t *body, struct forecaster *f, struct err *err
     const int rc = selector_parse(text, strlen(text), selector, err);
     free(selector);
     if (rc)
-        err_prefix(err, "select");
-    else
-        f->select = mem_text(text);
-    return rc;
+        return rule_field("select", err);
+    f->select = mem_text(text);
+    return 0;
 }
 
 static int read_duration(const json_t *body, const char *key, int64_t least, int64_t most,

@@ -14,6 +14,20 @@ int rule_series(const char *text, char canonical[static LABELS_TEXT_MAX], struct
                : 0;
 }
 
+int rule_field(const char *field, struct err *err)
+{
+    static const char *const words[] = {"series: ", "selector: "};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const size_t len = strlen(words[i]);
+        if (strncmp(err->msg, words[i], len))
+            continue;
+        memmove(err->msg, err->msg + len, strlen(err->msg + len) + 1);
+        break;
+    }
+    err_prefix(err, "%s", field);
+    return -1;
+}
+
 int rule_time_now(int64_t time_ms, int64_t now_ms, int64_t future_max_ms, struct err *err)
 {
     if (time_ms <= now_ms + future_max_ms)

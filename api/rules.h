@@ -16,6 +16,10 @@
 int rule_series(const char *text, char canonical[static LABELS_TEXT_MAX],
                 struct err *err);
 
+/* Makes a message about a series or a selector one about the field that held it:
+ * "selector: must ..." becomes "select: must ...".  -1. */
+int rule_field(const char *field, struct err *err);
+
 /* At most future_max_ms ahead of the clock: one wrong clock must not move the end of
  * everybody's data. */
 int rule_time_now(int64_t time_ms, int64_t now_ms, int64_t future_max_ms,

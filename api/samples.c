@@ -105,6 +105,13 @@ static void answer_csv(struct reply *reply, const char *series,
     reply_text(reply, 200, "text/csv; charset=utf-8", page.bytes, page.len);
 }
 
+static int refuse_span(int64_t from_ms, int64_t to_ms, struct err *err)
+{
+    char from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
+    return err_set(err, ERR_INVALID, "from: must be at most to (%s), got %s",
+                   time_format(to_ms, to), time_format(from_ms, from));
+}
+
 int samples_get(struct request *req, struct reply *reply, struct err *err)
 {
     static const char *const formats[] = {"json", "csv", NULL};
@@ -125,10 +132,10 @@ int samples_get(struct request *req, struct reply *reply, struct err *err)
         return -1;
     if (!wish.series)
         return err_set(err, ERR_INVALID, "series: is missing");
-    if (rule_series(wish.series, name, err)) {
-        err_prefix(err, "series");
-        return -1;
-    }
+    if (rule_series(wish.series, name, err))
+        return rule_field("series", err);
+    if (wish.from_ms > wish.to_ms)
+        return refuse_span(wish.from_ms, wish.to_ms, err);
     struct sample *samples = NULL;
     size_t count = 0;
     const size_t limit = (size_t)wish.limit;

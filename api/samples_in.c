@@ -11,6 +11,8 @@
 #include "base/labels.h"
 #include "base/mem.h"
 
+enum { PLACE_MAX = 48 }; /* "samples[7]" */
+
 struct item {
     uint32_t series;
     int64_t time_ms;
@@ -38,8 +40,9 @@ static int read_series(struct intake *in, const json_t *sample, const char *plac
     if (!in->last_name || strcmp(in->last_name, name)) {
         char canonical[LABELS_TEXT_MAX];
         if (rule_series(name, canonical, err)) {
-            err_prefix(err, "%s.series", place);
-            return -1;
+            char field[PLACE_MAX + sizeof ".series"];
+            snprintf(field, sizeof field, "%s.series", place);
+            return rule_field(field, err);
         }
         in->last_name = name;
         in->last_series = store_batch_series(in->batch, canonical);
@@ -93,7 +96,7 @@ static int read_sample(struct intake *in, const json_t *sample, size_t index,
                        struct item *item, struct err *err)
 {
     static const char *const keys[] = {"series", "time", "value", NULL};
-    char place[48];
+    char place[PLACE_MAX];
     snprintf(place, sizeof place, "samples[%zu]", index);
     if (!json_is_object(sample)) {
         char shown[FIELD_SHOWN_MAX];

@@ -5,6 +5,7 @@
 #include "api/handlers.h"
 
 #include "api/query.h"
+#include "api/rules.h"
 #include "api/server.h"
 
 enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 100000 };
@@ -37,10 +38,8 @@ int series_get(struct request *req, struct reply *reply, struct err *err)
     struct store_names names = {0};
     if (QUERY_READ(req, rules, &wish, err))
         return -1;
-    if (store_select(store, wish.select, (size_t)wish.limit + 1, &names, err)) {
-        err_prefix(err, "select");
-        return -1;
-    }
+    if (store_select(store, wish.select, (size_t)wish.limit + 1, &names, err))
+        return rule_field("select", err);
     const bool more = names.count > (size_t)wish.limit;
     const size_t count = more ? (size_t)wish.limit : names.count;
     json_t *const list = json_array();

@@ -97,7 +97,8 @@ static void test_bad_bodies(void **state)
          "at most 10m ahead of the clock (2026-03-29T12:00:00Z), got "
          "2026-03-29T12:10:01Z",
          400},
-        {BODY(SAMPLE("c pu", "1", "1")), "samples[0].series", "", 400},
+        {BODY(SAMPLE("c pu", "1", "1")), "samples[0].series", "samples[0].series: must",
+         400},
         {BODY(SAMPLE("cpu{a=\\\"1\\\"", "1", "1")), "samples[0].series", "", 400},
         {BODY(SAMPLE("", "1", "1")), "samples[0].series", "", 400},
         {BODY(GOOD "," SAMPLE("mem", "1", "1") "," SAMPLE("cpu", "1774778400000", "2")),
@@ -163,10 +164,13 @@ static void test_bad_reads(void **state)
          400},
         {"/v1/samples?series=cpu&from=noon", "from", "got noon", 400},
         {"/v1/samples?series=cpu&format=xml", "format", "one of json, csv, got xml", 400},
+        {"/v1/samples?series=cpu&from=9&to=3", "from",
+         "must be at most to (1970-01-01T00:00:03Z)", 400},
         {"/v1/samples?series=%ff", "series", "", 400},
+        {"/v1/samples?series=cpu%7B", "series", "series: must have a label name", 400},
         {"/v1/samples?series=c%00pu", "query", "zero bytes", 400},
         {"/v1/samples?series=nothing", "", "not found", 404},
-        {"/v1/series?select=%7B", "select", "", 400},
+        {"/v1/series?select=cpu%7B", "select", "select: must have a label name", 400},
         {"/v1/series?limit=-1", "limit", "got -1", 400},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
