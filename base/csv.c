@@ -100,8 +100,8 @@ static int take_value(struct csv_reader *r, size_t field, size_t id, int64_t tim
     if (is_missing(text))
         return 0;
     if (!parse_number(text, len, r->c_locale, &value))
-        return err_set(r->err, ERR_INVALID, "value of %s %s: not a number: %s", what,
-                       text_quote(name, strlen(name), quoted_name),
+        return err_set(r->err, ERR_INVALID, "value: must be a number in %s %s, got %s",
+                       what, text_quote(name, strlen(name), quoted_name),
                        text_quote(text, len, quoted));
     if (r->sink.sample(r->sink.ctx, id, time_ms, value, r->err))
         return -1;

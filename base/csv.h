@@ -65,7 +65,7 @@ void csv_close(struct csv_reader *reader);
 
 /*
  * Takes the next bytes.  -1 on the first bad line or a refusal of the sink:
- * "line 17: value of column \"cpu\": not a number: \"abc\"".  ERR_INVALID, or
+ * "line 17: value: must be a number in column \"cpu\", got \"abc\"".  ERR_INVALID, or
  * ERR_TOO_LARGE past a limit above.  Nothing more is taken after that.
  */
 int csv_push(struct csv_reader *reader, const char *bytes, size_t len, struct err *err);

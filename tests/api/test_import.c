@@ -73,7 +73,8 @@ static void test_refused(void **state)
     } cases[] = {
         {"", "", "", 400, -1},
         {"", "time,cpu\n", "", 400, -1},
-        {"", "time,cpu\n2026-01-01,1\n2026-01-02,abc\n", "not a number: \"abc\"", 400, 3},
+        {"", "time,cpu\n2026-01-01,1\n2026-01-02,abc\n",
+         "value: must be a number in column \"cpu\", got \"abc\"", 400, 3},
         {"", "time,cpu\n2026-01-01,1\nnoon,2\n", "noon", 400, 3},
         {"", "time,cpu\n2026-01-01,1,2\n", "columns", 400, 2},
         {"", "time,cpu\n2026-01-01,1\n2027-01-01,1\n", "at most 10m ahead", 400, 3},
