@@ -21,6 +21,13 @@ static json_t *stored_json(const char *text)
     return value ? value : json_null();
 }
 
+/* What was last written lags by up to a second: of a job that is done it would tell of
+ * work that has long been finished. */
+static json_t *progress_json(const struct store_job *job)
+{
+    return strcmp(job->state, "done") ? stored_json(job->progress) : json_null();
+}
+
 json_t *job_json(const struct store_job *job)
 {
     return json_pack("{s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o}", "id",
@@ -28,8 +35,8 @@ json_t *job_json(const struct store_job *job)
                      job->forecaster, "state", job->state, "created",
                      json_time(job->created_ms), "started", json_time(job->started_ms),
                      "finished", json_time(job->finished_ms), "attempts", job->attempts,
-                     "cancel", (int)job->cancel, "progress", stored_json(job->progress),
-                     "result", stored_json(job->result), "error",
+                     "cancel", (int)job->cancel, "progress", progress_json(job), "result",
+                     stored_json(job->result), "error",
                      job->error ? json_text(job->error) : json_null());
 }
 

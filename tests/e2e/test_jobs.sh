@@ -49,6 +49,7 @@ check "the job without its forecaster ends, too" wait_for 20 job_ended "$gone"
 check "but not well" [ "$(value .state)" != done ]
 check "the next is done" wait_for 30 job_ended "$short"
 check "well" is .state done
+check "with its result for its progress" is '.progress == null and .result.model > 0' true
 request DELETE "/v1/jobs/$short"
 check "what has ended cannot be cancelled" problem 409 "" ""
 check "no checkpoint is left" [ "$(find "$tmp/state/checkpoints" -type f | wc -l)" = 0 ]
