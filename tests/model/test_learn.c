@@ -213,12 +213,9 @@ static void bad_specs_are_refused(void **state)
     bad[3].integer = true;
     bad[4].settings.width = 9; /* not a multiple of heads */
     bad[5].season = MODEL_LOOKBACK_MAX + 1;
-    static const char *const why[] = {"lookback: must be 2..",
-                                      "horizon: must be 1..",
-                                      "min: must be",
-                                      "min: must be",
-                                      "heads: must divide the width 9",
-                                      "season: must be"};
+    static const char *const why[] = {
+        "lookback: must be 2..", "horizon: must be 1..",           "min: must be",
+        "min: must be",          "heads: must divide the width 9", "season: must be"};
     for (int i = 0; i < 6; i++) {
         struct err err = {0};
         assert_null(model_train(&grid, &bad[i], NULL, &err));
