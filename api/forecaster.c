@@ -271,8 +271,7 @@ static int check_history(const struct forecaster *f, struct err *err)
                    duration_format(f->history_ms, got));
 }
 
-/* ---- the canonical text --------------------------------------------------------------
- */
+/* ---- the canonical text ------------------------------------------------------------ */
 
 /* As a number or truth value where it is one. */
 static json_t *setting_json(const char *value)

@@ -68,8 +68,7 @@ struct import {
     struct store_counts counts;
 };
 
-/* ---- both passes --------------------------------------------------------------------
- */
+/* ---- both passes ------------------------------------------------------------------- */
 
 static void import_free(void *state)
 {
@@ -99,8 +98,7 @@ static struct csv_reader *reader_open(const struct import *im,
     return csv_open(&options, sink);
 }
 
-/* ---- first pass: check and spool -----------------------------------------------------
- */
+/* ---- first pass: check and spool --------------------------------------------------- */
 
 static int check_series(void *ctx, size_t id, const char *name, struct err *err)
 {

@@ -95,8 +95,7 @@ void metrics_request(struct metrics *m, const struct route *route, unsigned stat
     pthread_mutex_unlock(&m->lock);
 }
 
-/* ---- writing ------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 static void head(struct page *out, const char *name, const char *type, const char *help)
 {

@@ -36,8 +36,7 @@ void serving_work_done(struct serving *serving, struct served *served,
 struct store *serving_store(const struct serving *serving);
 int64_t serving_now_ms(const struct serving *serving);
 
-/* ---- one forecast (forecasting.c) ---------------------------------------------------
- */
+/* ---- one forecast (forecasting.c) -------------------------------------------------- */
 
 struct forecast_series {
     char *name;

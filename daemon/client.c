@@ -21,8 +21,7 @@ struct client {
     char *base;          /* "http://127.0.0.1:9797" */
 };
 
-/* ---- one request
- * ----------------------------------------------------------------------- */
+/* ---- one request ------------------------------------------------------------------- */
 
 struct answer {
     char *text;
@@ -166,8 +165,7 @@ void client_text_free(char *text)
     curl_free(text);
 }
 
-/* ---- whom to ask
- * ----------------------------------------------------------------------- */
+/* ---- whom to ask ------------------------------------------------------------------- */
 
 /* Where a daemon that listens on every address is reached. */
 static char *base_url(const char *listen)

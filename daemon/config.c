@@ -14,8 +14,7 @@
 #include "base/time.h"
 #include "storage/storage.h"
 
-/* ---- the table -----------------------------------------------------------------------
- */
+/* ---- the table --------------------------------------------------------------------- */
 
 enum option_type {
     OPTION_TEXT,
@@ -96,8 +95,7 @@ static const struct option options[] = {
 
 enum { OPTION_NUMBER = sizeof options / sizeof options[0] };
 
-/* ---- values as text and back
- * ----------------------------------------------------------- */
+/* ---- values as text and back ------------------------------------------------------- */
 
 static char *text_at(struct config *config, const struct option *option)
 {
@@ -234,8 +232,7 @@ void config_defaults(struct config *config)
         option_set(config, &options[i], options[i].initial, NULL);
 }
 
-/* ---- reading
- * --------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 enum {
     VALUE_MAX = 4096,     /* of one option, its continuation lines included */
@@ -385,8 +382,7 @@ int config_load(const char *path, struct config *config, struct err *err)
     return result;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 void config_write(const struct config *config, FILE *out)
 {

@@ -30,8 +30,7 @@ static int time_of(const json_t *json, int64_t *time_ms, struct err *err)
     return time_parse(text, strlen(text), NULL, time_ms, err);
 }
 
-/* ---- the past, for the plot
- * ------------------------------------------------------------ */
+/* ---- the past, for the plot -------------------------------------------------------- */
 
 /* The samples of a series in [from, to). */
 static json_t *samples_get(struct client *client, const char *series, int64_t from_ms,
@@ -79,8 +78,7 @@ static int past_read(struct client *client, struct outlook *o, enum aggregate ag
     return result;
 }
 
-/* ---- the forecast
- * ---------------------------------------------------------------------- */
+/* ---- the forecast ------------------------------------------------------------------ */
 
 static double *values_read(const json_t *values, const char *quantile, size_t steps)
 {

@@ -91,8 +91,7 @@ static char *path_of(const struct import *import, struct client *client)
     return path_add(path, client, "zone", import->zone);
 }
 
-/* ---- progress
- * -------------------------------------------------------------------------- */
+/* ---- progress ---------------------------------------------------------------------- */
 
 struct sending {
     struct progress progress;
@@ -116,8 +115,7 @@ static void on_sent(void *ctx, uint64_t bytes)
                       (double)(s->total - bytes) * seconds / (double)bytes);
 }
 
-/* ---- the command
- * ----------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------- */
 
 static void file_close(FILE *file)
 {

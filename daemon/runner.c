@@ -57,8 +57,7 @@ int64_t runner_beat_ms(const struct runner *runner)
     return atomic_load(&runner->beat_ms);
 }
 
-/* ---- progress
- * -------------------------------------------------------------------------- */
+/* ---- progress ---------------------------------------------------------------------- */
 
 static void progress_log(struct work *work, const struct model_progress *p)
 {
@@ -105,8 +104,7 @@ static int on_progress(void *ctx, const struct model_progress *p)
     return work->cancel || atomic_load(&work->runner->stop);
 }
 
-/* ---- one job
- * --------------------------------------------------------------------------- */
+/* ---- one job ----------------------------------------------------------------------- */
 
 typedef int job_function(const struct job_run *run, struct err *err);
 
@@ -182,8 +180,7 @@ static void job_do(struct runner *r, const struct store_job *job)
                  job->kind, job->forecaster, time_monotonic_ms() - start_ms);
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------ */
+/* ---- the thread -------------------------------------------------------------------- */
 
 /* Checkpoints whose job has ended: their process died between the two. */
 static void checkpoints_sweep(struct runner *r)

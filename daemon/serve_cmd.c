@@ -66,8 +66,7 @@ static int socket_take(int *listen_fd, struct err *err)
     return 0;
 }
 
-/* ---- the main loop
- * --------------------------------------------------------------------- */
+/* ---- the main loop ----------------------------------------------------------------- */
 
 struct watch {
     const struct instance *instance;
@@ -124,8 +123,7 @@ static void watch_run(const struct watch *w)
     }
 }
 
-/* ---- the command
- * ----------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------- */
 
 static int serve(const struct config *config, struct err *err)
 {

@@ -32,8 +32,7 @@ size_t terminal_columns(void)
     return size.ws_col < LEAST ? LEAST : size.ws_col > MOST ? MOST : size.ws_col;
 }
 
-/* ---- progress
- * -------------------------------------------------------------------------- */
+/* ---- progress ---------------------------------------------------------------------- */
 
 static int64_t pause_ms(bool tty)
 {
@@ -72,8 +71,7 @@ void progress_end(struct progress *progress)
     progress->open = false;
 }
 
-/* ---- tables
- * ---------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------ */
 
 enum { COLUMNS_MAX = 24 };
 

@@ -117,8 +117,7 @@ const struct fft_plan *fft_plan(size_t L, struct err *err)
     return plan;
 }
 
-/* ---- transforms ---------------------------------------------------------------------
- */
+/* ---- transforms -------------------------------------------------------------------- */
 
 /* The bins of x, not yet scaled, in the second half of work. */
 static const real *bins_of(const struct fft_plan *plan, const real *x, real *work)

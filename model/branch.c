@@ -109,8 +109,7 @@ struct branch_tape *branch_tape(const struct branch_config *config, size_t B, si
     return block ? memcpy(block, &t, sizeof t) : NULL;
 }
 
-/* ---- the folded first map -------------------------------------------------------------
- */
+/* ---- the folded first map ---------------------------------------------------------- */
 
 struct fold {
     size_t C, D, F;
@@ -147,8 +146,7 @@ static void lift_gradient(const struct fold *j, real *de)
             de[d] += vector_dot(j->folded + c * j->F, j->w + (c * j->D + d) * j->F, j->F);
 }
 
-/* ---- forward and backward -------------------------------------------------------------
- */
+/* ---- forward and backward ---------------------------------------------------------- */
 
 static struct encoder_call layer_call(const struct branch_call *call, size_t layer)
 {

@@ -38,8 +38,7 @@ size_t model_rows_for_candidates(const struct model_spec *spec)
     return 3 * spec->horizon;
 }
 
-/* ---- published protocols ------------------------------------------------------------
- */
+/* ---- published protocols ----------------------------------------------------------- */
 
 static int parse_shares(const char *text, struct model_split *split)
 {

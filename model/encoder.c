@@ -124,8 +124,7 @@ struct encoder_work *encoder_work(const struct encoder_config *config, size_t B,
     return block ? memcpy(block, &w, sizeof w) : NULL;
 }
 
-/* ---- y += x ---------------------------------------------------------------------------
- */
+/* ---- y += x ------------------------------------------------------------------------ */
 
 struct sum {
     real *y;
@@ -147,8 +146,7 @@ static void add_rows(struct threads *pool, real *y, const real *x, size_t R, siz
     threads_run(pool, threads_blocks(R, ROWS), sum_rows, &s);
 }
 
-/* ---- forward and backward -----------------------------------------------------------
- */
+/* ---- forward and backward ---------------------------------------------------------- */
 
 void encoder_forward(const struct encoder_call *call, const real *theta, const real *x,
                      real *y, struct encoder_tape *t, struct encoder_work *w)

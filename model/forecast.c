@@ -38,8 +38,7 @@ struct column {
     bool seen; /* any value in the tail */
 };
 
-/* ---- work space ----------------------------------------------------------------------
- */
+/* ---- work space -------------------------------------------------------------------- */
 
 static int panel_space(struct panel *p, size_t rows, size_t cols, size_t width)
 {
@@ -86,8 +85,7 @@ void forecaster_work_free(struct forecaster_work *work)
     free(work);
 }
 
-/* ---- reading the tail ----------------------------------------------------------------
- */
+/* ---- reading the tail -------------------------------------------------------------- */
 
 static struct column look_up(const struct model *m, const struct grid *tail, size_t index,
                              size_t rows)

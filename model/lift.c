@@ -39,8 +39,7 @@ static real *lane_series(const struct lift *lift, size_t lane)
     return lane_work(lift, lane) + padded(fft_work(lift->L));
 }
 
-/* ---- spectrum -------------------------------------------------------------------------
- */
+/* ---- spectrum ---------------------------------------------------------------------- */
 
 static void forward_lane(void *ctx, size_t lane)
 {
@@ -74,8 +73,7 @@ void lift_backward(const struct lift *lift, struct threads *pool, real *dz,
     threads_run(pool, LANES, backward_lane, &j);
 }
 
-/* ---- back to time ---------------------------------------------------------------------
- */
+/* ---- back to time ------------------------------------------------------------------ */
 
 static void join_lane(void *ctx, size_t lane)
 {

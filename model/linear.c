@@ -62,8 +62,7 @@ struct product {
     size_t across;        /* blocks side by side */
 };
 
-/* ---- forward: blocks of y -----------------------------------------------------------
- */
+/* ---- forward: blocks of y ---------------------------------------------------------- */
 
 static void add_bias(real *y, size_t stride, const real *b, size_t R, size_t O)
 {
@@ -109,8 +108,7 @@ void linear_forward(struct threads *pool, real *y, size_t y_stride, const real *
                 &p);
 }
 
-/* ---- backward: blocks of dx, blocks of dw -------------------------------------------
- */
+/* ---- backward: blocks of dx, blocks of dw ------------------------------------------ */
 
 static void input_block(void *ctx, size_t block)
 {

@@ -65,8 +65,7 @@ struct network {
     struct head_tape *head;
 };
 
-/* ---- configuration
- * ---------------------------------------------------------------------- */
+/* ---- configuration ----------------------------------------------------------------- */
 
 static size_t rank_of(const struct network_config *c)
 {
@@ -128,8 +127,7 @@ static void derive(struct network *n)
     head_params(&n->head_config, &n->tensors);
 }
 
-/* ---- memory
- * ----------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 static void carve(struct network *n, struct arena *arena)
 {
@@ -199,8 +197,7 @@ void network_free(struct network *n)
     free(n);
 }
 
-/* ---- parameters
- * ------------------------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------- */
 
 const struct network_config *network_config(const struct network *n)
 {
@@ -252,8 +249,7 @@ void network_init(const struct network *n, real *theta, uint64_t seed)
     }
 }
 
-/* ---- forward
- * ---------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------- */
 
 static struct branch_call branch_call(const struct network *n, size_t i)
 {
@@ -319,8 +315,7 @@ void network_forward(struct network *n, const real *theta, const real *x, size_t
     forward(n, theta, x, B, y);
 }
 
-/* ---- backward
- * --------------------------------------------------------------------------- */
+/* ---- backward ---------------------------------------------------------------------- */
 
 void network_backward(struct network *n, const real *theta, const real *dy, real *dtheta,
                       real *dx)

@@ -386,8 +386,7 @@ void referee_skills(const struct referee *referee, struct verdict *verdicts)
         }
 }
 
-/* ---- bands and figures --------------------------------------------------------------
- */
+/* ---- bands and figures ------------------------------------------------------------- */
 
 /* Residuals of all series, evenly thinned, as those of one. */
 static void fit_everyone(const struct referee *r, int candidate, double from, double to,

@@ -24,8 +24,7 @@ static const struct {
     [MAP_GATE] = {RWKV7_MU_G, RWKV7_GATE_B, 0, false},
 };
 
-/* ---- the six first maps as one
- * ---------------------------------------------------------- */
+/* ---- the six first maps as one ----------------------------------------------------- */
 
 /* First row of a map among the M, and one past its last. */
 static size_t map_begin(const struct rwkv7_shape *s, size_t map)
@@ -115,8 +114,7 @@ static void first_backward(const struct trunk *j, struct threads *pool, const re
                           s->M);
 }
 
-/* ---- the second maps
- * -------------------------------------------------------------------- */
+/* ---- the second maps --------------------------------------------------------------- */
 
 /* Where a map's second matrix reads: GELUs of an MLP, plain values of a low-rank map. */
 static const real *hidden_of(const struct trunk *j, size_t map, size_t *stride,
@@ -157,8 +155,7 @@ static void second_backward(const struct trunk *j, struct threads *pool)
     }
 }
 
-/* ---- normalisation, gate, output
- * -------------------------------------------------------- */
+/* ---- normalisation, gate, output --------------------------------------------------- */
 
 static void gate_rows(void *ctx, size_t block)
 {
@@ -232,8 +229,7 @@ static void output_backward(const struct trunk *j, struct threads *pool)
                        j->theta + s->at[RWKV7_LN_G], s->R, s->C);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------- */
 
 static void rwkv7_forward(const struct mixer_call *call, const real *theta, const real *x,
                           real *y, void *tape, void *work)

@@ -58,8 +58,7 @@ static struct rwkv7_core core_of(const struct heads *j, size_t first)
     };
 }
 
-/* ---- forward ------------------------------------------------------------------------
- */
+/* ---- forward ----------------------------------------------------------------------- */
 
 real rwkv7_direction(real *kappa, const real *k, const real *xi, size_t N)
 {
@@ -142,8 +141,7 @@ void rwkv7_heads_forward(const struct rwkv7_shape *shape, struct threads *pool,
     threads_run(pool, RWKV7_LANES, forward_lane, &j);
 }
 
-/* ---- backward -----------------------------------------------------------------------
- */
+/* ---- backward ---------------------------------------------------------------------- */
 
 /* o += 0.2 (r . kt) bonus v */
 static void bonus_backward(const struct heads *j, size_t at, size_t channel,

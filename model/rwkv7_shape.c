@@ -12,8 +12,7 @@ enum { RANK_MAX = 4096 };
 static const struct tensor_row table[] = {RWKV7_TENSORS(X)};
 #undef X
 
-/* ---- shape and parameters
- * --------------------------------------------------------------- */
+/* ---- shape and parameters ---------------------------------------------------------- */
 
 static void dims_of(const struct mixer_config *config, size_t dims[DIMS])
 {
@@ -65,8 +64,7 @@ size_t rwkv7_size(const struct mixer_config *config)
     return tensors_layout(table, RWKV7_TENSOR_COUNT, dims, at);
 }
 
-/* ---- memory
- * ----------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 static void *kept(struct arena *arena, const void *what, size_t size)
 {

@@ -27,8 +27,7 @@ void rwkv7_state_step(const struct rwkv7_core *c, size_t t, real *o, real *S, re
     }
 }
 
-/* ---- forward: the state of every 16th token is kept
- * ------------------------------------ */
+/* ---- forward: the state of every 16th token is kept -------------------------------- */
 
 size_t rwkv7_state_work(size_t N)
 {
@@ -53,8 +52,7 @@ void rwkv7_state_forward(const struct rwkv7_core *c, real *o, real *states, real
     }
 }
 
-/* ---- backward
- * -------------------------------------------------------------------------- */
+/* ---- backward ---------------------------------------------------------------------- */
 
 /* One token back: dS of S_t becomes dS of Sp = S_{t-1}.  u, du (N) are scratch. */
 static void step_backward(const struct rwkv7_core *c, const struct rwkv7_core_grad *g,
@@ -107,8 +105,7 @@ void rwkv7_state_backward(const struct rwkv7_core *c, const struct rwkv7_core_gr
     }
 }
 
-/* ---- the choice
- * ------------------------------------------------------------------------ */
+/* ---- the choice -------------------------------------------------------------------- */
 
 size_t rwkv7_core_work(size_t T, size_t N, bool training)
 {

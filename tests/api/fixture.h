@@ -247,8 +247,7 @@ static inline struct answer put(const struct fixture *f, const char *path,
     return ask(f, "PUT", path, "", body, strlen(body));
 }
 
-/* ---- assertions ---------------------------------------------------------------------
- */
+/* ---- assertions -------------------------------------------------------------------- */
 
 /* Text of a member; "" when it is not there. */
 static inline const char *member(const struct answer *a, const char *key)

@@ -81,8 +81,7 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* ---- definitions ---------------------------------------------------------------------
- */
+/* ---- definitions ------------------------------------------------------------------- */
 
 static void test_definitions(void **state)
 {
@@ -121,8 +120,7 @@ static void test_definitions(void **state)
     answer_fini(&a);
 }
 
-/* ---- training -------------------------------------------------------------------------
- */
+/* ---- training ---------------------------------------------------------------------- */
 
 static void test_too_little_history(void **state)
 {

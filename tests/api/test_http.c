@@ -207,8 +207,7 @@ static void test_pipelined_and_gone(void **state)
     answer_fini(&a);
 }
 
-/* ---- overload -----------------------------------------------------------------------
- */
+/* ---- overload ---------------------------------------------------------------------- */
 
 /* A clock that waits holds every worker, since a POST asks it for the time. */
 struct held_clock {

@@ -35,8 +35,7 @@ static const bool WITH_ADAMW = false;
 
 enum { STEPS = 3, GROUPS_MAX = 32, FILE_MAX = 1 << 30 };
 
-/* ---- the reference's names
- * -------------------------------------------------------------- */
+/* ---- the reference's names --------------------------------------------------------- */
 
 struct alias {
     const char *ours, *theirs;
@@ -152,8 +151,7 @@ static int name_of(struct name *name, const char *prefix, const char *ours,
     return 0;
 }
 
-/* ---- differences
- * ------------------------------------------------------------------------ */
+/* ---- differences ------------------------------------------------------------------- */
 
 struct group {
     char name[32];
@@ -215,8 +213,7 @@ static bool print_report(const struct report *report)
     return good;
 }
 
-/* ---- one file
- * --------------------------------------------------------------------------- */
+/* ---- one file ---------------------------------------------------------------------- */
 
 struct golden {
     void *bytes;

@@ -88,8 +88,7 @@ static size_t elements(const struct tensor *t)
     return t->shape[0] * t->shape[1];
 }
 
-/* ---- shape
- * ------------------------------------------------------------------------------ */
+/* ---- shape ------------------------------------------------------------------------- */
 
 /* R6: the published totals, less the 2 D unused numbers of the released network, and
  * the formula. */
@@ -206,8 +205,7 @@ static void bad_sizes_are_refused(void **state)
     assert_null(network_new(&config, 0, false, NULL, NULL));
 }
 
-/* ---- gradients
- * -------------------------------------------------------------------------- */
+/* ---- gradients --------------------------------------------------------------------- */
 
 static void check_gradients(struct fixture *f)
 {
@@ -281,8 +279,7 @@ static void input_gradient(void **state)
     tear_down(&f);
 }
 
-/* ---- behaviour
- * -------------------------------------------------------------------------- */
+/* ---- behaviour --------------------------------------------------------------------- */
 
 /* F4: a series sees itself and those before it, and nothing else. */
 static void series_see_what_they_should(void **state)
