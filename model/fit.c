@@ -67,7 +67,7 @@ int fit_init(struct fit *fit, const struct panel *panel, const struct cut *cut,
                         .fingerprint = fingerprint};
     struct network *shape = NULL;
     int rc = -1;
-    if (frwkv_config(spec, panel->width, &fit->config, err) ||
+    if (frwkv_config(spec, season, panel->width, &fit->config, err) ||
         !(shape = network_new(&fit->config, 1, false, NULL, err)) ||
         train_state_init(&fit->state, network_size(shape), spec->settings.epochs, err) ||
         cut_windows(fit, panel, cut, err))

@@ -65,9 +65,10 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
     w->has_network = model->theta != NULL;
     if (!ok)
         err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu rows", w->rows);
-    else if (!w->has_network || (frwkv_config(&model->spec, width, &config, err) == 0 &&
-                                 frwkv_init(&w->frwkv, &config, joint ? 1 : CHUNK,
-                                            model->season, model->theta, NULL, err) == 0))
+    else if (!w->has_network ||
+             (frwkv_config(&model->spec, model->season, width, &config, err) == 0 &&
+              frwkv_init(&w->frwkv, &config, joint ? 1 : CHUNK, model->season,
+                         model->theta, NULL, err) == 0))
         return w;
     forecaster_work_free(w);
     return NULL;
@@ -321,6 +322,7 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
     for (size_t i = 0; i < tail->cols; i++)
         columns[i] = look_up(model, tail, i, rows);
     work->raw.rows = work->z.rows = rows;
+    work->z.first_step = panel_first_step(tail) + (int64_t)(tail->rows - rows);
     if (work->has_network && joint)
         run_network_joint(model, work, tail, columns);
     for (size_t from = 0; from < tail->cols; from += CHUNK) {

@@ -20,12 +20,13 @@ struct frwkv {
     struct network *network; /* owned */
     const real *theta;       /* borrowed */
     size_t batch, season;
-    real *x, *y; /* owned */
+    uint32_t *phase; /* owned, as all below */
+    real *x, *y;
 };
 
-/* The network a spec describes, for windows of width series.  ERR_INVALID names the
- * setting that breaks a rule. */
-int frwkv_config(const struct model_spec *spec, size_t width,
+/* The network a spec describes, for windows of width series with that season (1: none).
+ * ERR_INVALID names the setting that breaks a rule. */
+int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
                  struct network_config *config, struct err *err);
 
 /* theta may be set later.  season fills gaps of the input. */

@@ -285,14 +285,13 @@ static int copy_weights(const struct safetensors *file, struct model *m,
 }
 
 /* A network's work space must not be a multiple of the file that asks for it: the
- * head's first tensor alone has L D Fd weights. */
-static bool is_plausible(const struct safetensors *file, const struct model *m)
+ * head's first tensor alone has L D Fd weights, a cycle one for each step and series. */
+static bool is_plausible(const struct safetensors *file, const struct network_config *c)
 {
-    const struct model_settings *const s = &m->spec.settings;
     size_t weights = 0;
     for (size_t i = 0; i < safetensors_count(file); i++)
         weights += safetensors_at(file, i)->count;
-    return m->spec.lookback * (size_t)s->lift * (size_t)s->ff <= weights;
+    return c->L * c->D * c->Fd + c->season * c->V <= weights;
 }
 
 static int read_weights(const struct safetensors *file, struct model *m, struct err *err)
@@ -301,10 +300,10 @@ static int read_weights(const struct safetensors *file, struct model *m, struct 
     struct network_config config;
     const size_t width = m->spec.group == GROUP_JOINT ? m->series : 1;
     struct network *shape = NULL;
-    if (!is_plausible(file, m))
+    const bool known = frwkv_config(&m->spec, m->season, width, &config, &why) == 0;
+    if (known && !is_plausible(file, &config))
         return corrupt(err, "weights are missing");
-    if (frwkv_config(&m->spec, width, &config, &why) ||
-        !(shape = network_new(&config, 1, false, NULL, &why)))
+    if (!known || !(shape = network_new(&config, 1, false, NULL, &why)))
         return err_set(err, why.code == ERR_NO_MEMORY ? ERR_NO_MEMORY : ERR_CORRUPT,
                        "model: %s", why.msg);
     int rc = copy_weights(file, m, shape, err);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "model/branch.h"
+#include "model/cycle.h"
 #include "model/head.h"
 #include "model/lift.h"
 #include "model/linear.h"
@@ -26,7 +27,7 @@ enum {
     PURPOSE_HEAD = PURPOSE_DROPOUT + BRANCHES * BRANCH_PLACES,
 };
 
-enum { NONE, SERIES, LIFT, DIMS };
+enum { NONE, SERIES, LIFT, SEASON, DIMS };
 enum { GAIN, BIAS, E, TENSORS };
 
 static const struct tensor_row table[TENSORS] = {
@@ -35,6 +36,10 @@ static const struct tensor_row table[TENSORS] = {
     [E] = {"lift", LIFT, NONE, NONE, INIT_NORMAL, 0.1},
 };
 
+/* Behind all others and there only where asked for: no place or draw of theirs moves. */
+static const struct tensor_row cycle_table = {"cycle", SEASON,        SERIES,
+                                              NONE,    INIT_CONSTANT, 0};
+
 struct network {
     struct network_config config;
     size_t max_batch;
@@ -42,19 +47,21 @@ struct network {
     struct threads *pool;
 
     struct tensors tensors;
-    size_t at[TENSORS], at_branch[BRANCHES], at_head; /* offsets in theta */
+    size_t at[TENSORS], at_branch[BRANCHES], at_head, at_cycle; /* offsets in theta */
     struct branch_config branch_config;
     struct head_config head_config;
     real one, unused; /* e, and its gradient, of a network without a lift */
 
     /* What the last kept forward pass was called with. */
-    const real *x;
+    const real *x; /* less the cycle */
+    const uint32_t *phase;
     size_t B;
     double p;
     struct dropout_step step;
 
     struct arena arena; /* all below */
     struct lift lift;
+    real *level, *d_level;                               /* (B,L,V), with a season */
     real *z, *mean, *scale;                              /* (R,L), (R) */
     real *spectrum[BRANCHES], *d_spectrum[BRANCHES];     /* (R,F) */
     real *branch_out[BRANCHES], *d_branch_out[BRANCHES]; /* (R,D F) */
@@ -84,7 +91,7 @@ int network_check(const struct network_config *c, size_t max_batch, struct err *
         {"horizon", c->P, 1, 2048},     {"width", c->C, 1, 4096},
         {"ff", c->Fd, 2, 8192},         {"heads", c->H, 1, 256},
         {"lift", c->D, 1, 64},          {"layers", c->layers, 1, BRANCH_LAYERS_MAX},
-        {"batch", max_batch, 1, 65536},
+        {"batch", max_batch, 1, 65536}, {"season", c->season, 0, 8192},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].value < rules[i].least || rules[i].value > rules[i].most)
@@ -115,7 +122,8 @@ static void derive(struct network *n)
         .LD = c->L * c->D, .Fd = c->Fd, .P = c->P, .out_dropout = c->out_dropout};
     n->one = 1;
 
-    const size_t dims[DIMS] = {[NONE] = 1, [SERIES] = c->V, [LIFT] = c->D};
+    const size_t dims[DIMS] = {
+        [NONE] = 1, [SERIES] = c->V, [LIFT] = c->D, [SEASON] = c->season};
     tensors_layout(table, TENSORS, dims, n->at);
     tensors_add(&n->tensors, "", table, TENSORS, dims);
     n->tensors.list[E].used = c->D > 1;
@@ -125,6 +133,9 @@ static void derive(struct network *n)
     branch_params(&n->branch_config, &n->tensors, "imag");
     n->at_head = n->tensors.size;
     head_params(&n->head_config, &n->tensors);
+    n->at_cycle = n->tensors.size;
+    if (c->season)
+        tensors_add(&n->tensors, "", &cycle_table, 1, dims);
 }
 
 /* ---- memory ------------------------------------------------------------------------ */
@@ -134,6 +145,7 @@ static void carve(struct network *n, struct arena *arena)
     const struct network_config *const c = &n->config;
     const size_t B = n->max_batch, rows = B * c->V, R = linear_rows(rows);
     const size_t F = fft_bins(c->L), DF = c->D * F;
+    n->level = c->season ? arena_reals(arena, rows * c->L) : NULL;
     n->z = arena_reals(arena, R * c->L);
     n->mean = arena_reals(arena, R);
     n->scale = arena_reals(arena, R);
@@ -151,6 +163,7 @@ static void carve(struct network *n, struct arena *arena)
     n->head = head_tape(&n->head_config, rows, n->training, arena);
     if (!n->training)
         return;
+    n->d_level = c->season ? arena_reals(arena, rows * c->L) : NULL;
     n->d_z = arena_reals(arena, R * c->L);
     n->d_h = arena_reals(arena, R * c->L * c->D);
     n->d_out = arena_reals(arena, R * c->P);
@@ -277,22 +290,33 @@ static struct head_call head_call(const struct network *n)
     };
 }
 
+static struct cycle cycle_of(const struct network *n)
+{
+    const struct network_config *const c = &n->config;
+    return (struct cycle){
+        .phase = n->phase, .B = n->B, .L = c->L, .P = c->P, .V = c->V, .S = c->season};
+}
+
 static const real *lift_vector(const struct network *n, const real *theta)
 {
     return n->config.D > 1 ? theta + n->at[E] : &n->one;
 }
 
-static void forward(struct network *n, const real *theta, const real *x, size_t B,
-                    real *y)
+static void forward(struct network *n, const real *theta, const real *x,
+                    const uint32_t *phase, size_t B, real *y)
 {
     assert(B >= 1 && B <= n->max_batch);
     const struct network_config *const c = &n->config;
     const size_t R = B * c->V;
     const real *const gain = theta + n->at[GAIN], *const bias = theta + n->at[BIAS];
     const real *const e = lift_vector(n, theta);
-    n->x = x;
+    n->x = c->season ? n->level : x;
+    n->phase = phase;
     n->B = B;
-    revin_forward(n->pool, n->z, n->mean, n->scale, x, gain, bias, B, c->L, c->V);
+    const struct cycle cycle = cycle_of(n);
+    if (c->season)
+        cycle_remove(&cycle, n->pool, n->level, x, theta + n->at_cycle);
+    revin_forward(n->pool, n->z, n->mean, n->scale, n->x, gain, bias, B, c->L, c->V);
     lift_forward(&n->lift, n->pool, n->spectrum[REAL_BRANCH], n->spectrum[IMAG_BRANCH],
                  n->z, R);
     for (size_t i = 0; i < BRANCHES; i++) {
@@ -305,17 +329,34 @@ static void forward(struct network *n, const real *theta, const real *x, size_t 
     const struct head_call head = head_call(n);
     head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
     revin_restore(n->pool, y, n->out, n->mean, n->scale, gain, bias, B, c->P, c->V);
+    if (c->season)
+        cycle_restore(&cycle, n->pool, y, theta + n->at_cycle);
 }
 
-void network_forward(struct network *n, const real *theta, const real *x, size_t B,
-                     real *y, const struct dropout_step *dropout)
+void network_forward(struct network *n, const real *theta, const real *x,
+                     const uint32_t *phase, size_t B, real *y,
+                     const struct dropout_step *dropout)
 {
+    assert(phase || !n->config.season);
     n->p = dropout ? n->config.dropout : 0;
     n->step = dropout ? *dropout : (struct dropout_step){0};
-    forward(n, theta, x, B, y);
+    forward(n, theta, x, phase, B, y);
 }
 
 /* ---- backward ---------------------------------------------------------------------- */
+
+/* The cycle's gradient: unlike gain and bias it moves the window's mean and deviation,
+ * which therefore count. */
+static void backward_cycle(struct network *n, const real *theta, const real *dy,
+                           real *dtheta)
+{
+    const struct network_config *const c = &n->config;
+    const struct cycle cycle = cycle_of(n);
+    revin_statistics_backward(n->pool, n->d_level, dy, n->out, n->x, n->mean, n->scale,
+                              theta + n->at[GAIN], theta + n->at[BIAS], n->B, c->L, c->P,
+                              c->V);
+    cycle_backward(&cycle, n->pool, dtheta + n->at_cycle, dy, n->d_level);
+}
 
 void network_backward(struct network *n, const real *theta, const real *dy, real *dtheta,
                       real *dx)
@@ -345,6 +386,11 @@ void network_backward(struct network *n, const real *theta, const real *dy, real
     }
     lift_backward(&n->lift, n->pool, n->d_z, n->d_spectrum[REAL_BRANCH],
                   n->d_spectrum[IMAG_BRANCH], R);
-    revin_backward(n->pool, dx, dgain, dbias, n->d_z, n->x, n->mean, n->scale, gain, B,
-                   c->L, c->V);
+    revin_backward(n->pool, c->season ? n->d_level : dx, dgain, dbias, n->d_z, n->x,
+                   n->mean, n->scale, gain, B, c->L, c->V);
+    if (!c->season)
+        return;
+    if (dx)
+        memcpy(dx, n->d_level, R * c->L * sizeof *dx);
+    backward_cycle(n, theta, dy, dtheta);
 }

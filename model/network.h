@@ -5,6 +5,7 @@
  * After "FRWKV: Frequency-Domain Linear Attention for Long-Term Time Series
  * Forecasting".  With series as tokens, and rows meaning the series of all windows:
  *
+ *   0. with a season: the window less a cycle learnt for each series   model/cycle.h
  *   1. z = the window, each series brought to mean 0 and deviation 1, scaled and
  *      shifted by what was learnt for it                               model/revin.h
  *   2. E = z lifted to D channels, E[t,d] = e[d] z[t]; R + i I = rfft(E), with
@@ -15,7 +16,7 @@
  *      The mixer is an entry of a table; rwkv7 is the paper's     model/mixer.h, rwkv7.h
  *   4. h = E + irfft(R' + i I')                                        model/lift.h
  *   5. out = a three-layer map of each series' h (L D) to P values     model/head.h
- *   6. y = out with step 1 undone
+ *   6. y = out with step 1 undone, then step 0: the cycle goes on
  *
  * With p the dropout: 0.5 p in three places of an encoder layer, 0.25 p inside the
  * mixer, 0.3 p and 0.2 p inside the head, 0.5 p on out (out_dropout).
@@ -46,6 +47,7 @@ struct network_config {
     const struct mixer *mixer;
     double dropout;   /* p; see above for its parts */
     bool out_dropout; /* drop points of the forecast itself (parity) */
+    size_t season;    /* rows of the learnt cycle; 0: none */
 };
 
 /* Dropout of one training step; NULL in forward means none. */
@@ -84,13 +86,15 @@ size_t network_params(const struct network *network);
 void network_init(const struct network *network, real *theta, uint64_t seed);
 
 /*
- * y (B,P,V) = f(x (B,L,V)).  x has no missing values, and stays where it is until the
- * backward pass of this batch is done.  B <= max_batch.  Each sample's output does not
- * depend on B, on the other samples, or on the number of threads, bit for bit.
- * Allocates nothing.
+ * y (B,P,V) = f(x (B,L,V)).  x has no missing values; phase (B) says where in the season
+ * each window's first target stands (model/cycle.h), and is not read without one.  Both
+ * stay where they are until the backward pass of this batch is done.  B <= max_batch.
+ * Each sample's output does not depend on B, on the other samples, or on the number of
+ * threads, bit for bit.  Allocates nothing.
  */
-void network_forward(struct network *network, const real *theta, const real *x, size_t B,
-                     real *y, const struct dropout_step *dropout);
+void network_forward(struct network *network, const real *theta, const real *x,
+                     const uint32_t *phase, size_t B, real *y,
+                     const struct dropout_step *dropout);
 
 /*
  * dtheta += gradient for dy (B,P,V) at the last forward pass, of a network made with

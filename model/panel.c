@@ -48,6 +48,7 @@ int panel_init(struct panel *panel, const struct grid *grid, enum model_group gr
     *panel = (struct panel){.rows = rows,
                             .cols = cols,
                             .width = group == GROUP_JOINT ? cols : 1,
+                            .first_step = panel_first_step(grid),
                             .z = mem_try(rows * cols, sizeof(double)),
                             .mean = mem_new(cols, sizeof(double)),
                             .sd = mem_new(cols, sizeof(double))};
@@ -72,6 +73,18 @@ void panel_fini(struct panel *panel)
     free(panel->mean);
     free(panel->sd);
     *panel = (struct panel){0};
+}
+
+int64_t panel_first_step(const struct grid *grid)
+{
+    return grid_floor_ms(grid->start_ms, grid->step_ms) / grid->step_ms;
+}
+
+uint32_t panel_phase(const struct panel *panel, size_t row, size_t season)
+{
+    const int64_t s = (int64_t)season;
+    const int64_t phase = (panel->first_step + (int64_t)row) % s;
+    return (uint32_t)(phase < 0 ? phase + s : phase);
 }
 
 static size_t season_of(const struct panel *panel, size_t col, size_t rows, double *work)

@@ -22,8 +22,9 @@
 
 struct panel {
     size_t rows, cols, width;
-    double *z;         /* rows x cols, NaN missing; owned */
-    double *mean, *sd; /* cols, owned */
+    int64_t first_step; /* of row 0, in steps since 1970 */
+    double *z;          /* rows x cols, NaN missing; owned */
+    double *mean, *sd;  /* cols, owned */
 };
 
 /* An instant to forecast from: history is rows [0, row) of columns col .. col+width-1,
@@ -36,6 +37,13 @@ struct origin {
 int panel_init(struct panel *panel, const struct grid *grid, enum model_group group,
                size_t scale_rows, struct err *err);
 void panel_fini(struct panel *panel);
+
+/* Steps since 1970 of row 0 of a grid. */
+int64_t panel_first_step(const struct grid *grid);
+
+/* Where in a season a row stands: its absolute step modulo the season, which is 1 or
+ * more.  row may be that of a target. */
+uint32_t panel_phase(const struct panel *panel, size_t row, size_t season);
 
 /* Mean and deviation of count values, stride apart; missing ones skipped. */
 void panel_scale(const double *values, size_t count, size_t stride, double *mean,

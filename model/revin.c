@@ -12,8 +12,8 @@ static const real EPS = REAL_C(1e-5), GAIN_EPS = REAL_C(1e-10);
 
 struct revin {
     real *out, *mean_out, *scale_out, *dgain, *dbias;
-    const real *in, *aux, *mean, *scale, *gain, *bias;
-    size_t B, L, V;
+    const real *in, *aux, *mean, *scale, *gain, *bias, *dy;
+    size_t B, L, P, V;
 };
 
 static void forward_window(void *ctx, size_t b)
@@ -156,4 +156,53 @@ void revin_backward(struct threads *pool, real *dx, real *dgain, real *dbias,
                       .L = L,
                       .V = V};
     threads_run(pool, V, backward_series, &n);
+}
+
+/*
+ * y = (out - bias) s/(gain + eps) + m, z = (x - m)/s gain + bias, s^2 = var(x) + eps:
+ *     dm = sum dy - sum dx,  ds = sum dy (out - bias)/(gain + eps) - sum dx (x - m)/s
+ *     dx += dm/L + ds (x - m)/(L s)
+ */
+static void statistics_window(void *ctx, size_t b)
+{
+    const struct revin *const n = ctx;
+    const size_t L = n->L, P = n->P, V = n->V;
+    for (size_t v = 0; v < V; v++) {
+        const size_t row = b * V + v;
+        const real *const x = n->aux + b * L * V + v, *const out = n->in + row * P;
+        const real *const dy = n->dy + b * P * V + v;
+        real *const dx = n->out + b * L * V + v;
+        const double m = (double)n->mean[row], s = (double)n->scale[row];
+        double dm = 0, ds = 0;
+        for (size_t t = 0; t < P; t++) {
+            dm += (double)dy[t * V];
+            ds += (double)(dy[t * V] * (out[t] - n->bias[v]) / (n->gain[v] + GAIN_EPS));
+        }
+        for (size_t t = 0; t < L; t++) {
+            dm -= (double)dx[t * V];
+            ds -= (double)dx[t * V] * ((double)x[t * V] - m) / s;
+        }
+        for (size_t t = 0; t < L; t++)
+            dx[t * V] += (real)((dm + ds * ((double)x[t * V] - m) / s) / (double)L);
+    }
+}
+
+void revin_statistics_backward(struct threads *pool, real *dx, const real *dy,
+                               const real *out, const real *x, const real *mean,
+                               const real *scale, const real *gain, const real *bias,
+                               size_t B, size_t L, size_t P, size_t V)
+{
+    struct revin n = {.out = dx,
+                      .in = out,
+                      .aux = x,
+                      .dy = dy,
+                      .mean = mean,
+                      .scale = scale,
+                      .gain = gain,
+                      .bias = bias,
+                      .B = B,
+                      .L = L,
+                      .P = P,
+                      .V = V};
+    threads_run(pool, B, statistics_window, &n);
 }

@@ -41,4 +41,14 @@ void revin_backward(struct threads *pool, real *dx, real *dgain, real *dbias,
                     const real *dz, const real *x, const real *mean, const real *scale,
                     const real *gain, size_t B, size_t L, size_t V);
 
+/*
+ * dx (B,L,V) += what revin_backward() leaves out: the gradient through m and s, for
+ * whoever learns something below the normalisation.  dx comes from revin_backward(), dy
+ * (B,P,V) and out (B V, P) are those of revin_restore().
+ */
+void revin_statistics_backward(struct threads *pool, real *dx, const real *dy,
+                               const real *out, const real *x, const real *mean,
+                               const real *scale, const real *gain, const real *bias,
+                               size_t B, size_t L, size_t P, size_t V);
+
 #endif

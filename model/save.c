@@ -111,7 +111,7 @@ static int add_weights(struct list *list, const struct model *m, struct err *err
     struct network_config config;
     const size_t width = m->spec.group == GROUP_JOINT ? m->series : 1;
     struct network *shape = NULL;
-    if (frwkv_config(&m->spec, width, &config, err) ||
+    if (frwkv_config(&m->spec, m->season, width, &config, err) ||
         !(shape = network_new(&config, 1, false, NULL, err)))
         return -1;
     for (size_t i = 0; i < network_tensors(shape); i++) {

@@ -24,7 +24,7 @@ static const uint64_t refit_seed = 0x9E3779B97F4A7C15u;
 struct work {
     size_t batch; /* of this phase: no more than there are windows */
     real *x, *target, *y, *dy, *gradient, *weight;
-    uint32_t *order;
+    uint32_t *phase, *order;
     uint64_t order_epoch;
     uint64_t per_epoch;
     struct pulse pulse;
@@ -99,10 +99,10 @@ static void take_step(const struct train *t, struct work *w)
     if (epoch != w->order_epoch)
         order_windows(t, w, epoch);
 
-    windows_gather(t->windows, w->order + (step % w->per_epoch) * B, 0, B, w->x,
+    windows_gather(t->windows, w->order + (step % w->per_epoch) * B, 0, B, w->x, w->phase,
                    w->target);
     const struct dropout_step dropout = {phase_seed(t), (uint32_t)step};
-    network_forward(t->network, s->theta, w->x, B, w->y, &dropout);
+    network_forward(t->network, s->theta, w->x, w->phase, B, w->y, &dropout);
     const struct loss_sum loss =
         loss_forward(set->loss, w->weight, w->y, w->target, B, c->P, c->V);
     loss_backward(set->loss, w->weight, w->dy, w->y, w->target, B, c->P, c->V,
@@ -136,8 +136,8 @@ static int validate(const struct train *t, struct work *w, double *loss, struct 
     for (size_t at = 0; at < t->stop->count; at += w->batch) {
         const size_t rest = t->stop->count - at;
         const size_t B = rest < w->batch ? rest : w->batch;
-        windows_gather(t->stop, NULL, at, B, w->x, w->target);
-        network_forward(t->network, theta, w->x, B, w->y, NULL);
+        windows_gather(t->stop, NULL, at, B, w->x, w->phase, w->target);
+        network_forward(t->network, theta, w->x, w->phase, B, w->y, NULL);
         const struct loss_sum part =
             loss_forward(t->settings->loss, w->weight, w->y, w->target, B, c->P, c->V);
         total.sum += part.sum;
@@ -228,6 +228,7 @@ static void work_fini(struct work *w)
     free(w->dy);
     free(w->gradient);
     free(w->weight);
+    free(w->phase);
     free(w->order);
 }
 
@@ -243,6 +244,7 @@ static int work_init(struct work *w, const struct train *t, struct err *err)
         .dy = mem_try(pace.batch * c->P * c->V, sizeof(real)),
         .gradient = mem_try(t->state->size, sizeof(real)),
         .weight = mem_try(c->P, sizeof(real)),
+        .phase = mem_try(pace.batch, sizeof(uint32_t)),
         .order = mem_try(t->windows->count, sizeof(uint32_t)),
         .order_epoch = UINT64_MAX,
         .per_epoch = pace.per_epoch,
@@ -250,7 +252,7 @@ static int work_init(struct work *w, const struct train *t, struct err *err)
         .checkpoint_ms = time_monotonic_ms(),
     };
     if (!w->x || !w->target || !w->y || !w->dy || !w->gradient || !w->weight ||
-        !w->order) {
+        !w->phase || !w->order) {
         work_fini(w);
         return err_set(err, ERR_NO_MEMORY, "training: no memory for batches of %zu",
                        pace.batch);

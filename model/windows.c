@@ -156,7 +156,7 @@ void windows_input(const struct panel *panel, struct origin origin, size_t L,
 }
 
 void windows_gather(const struct windows *windows, const uint32_t *order, size_t first,
-                    size_t B, real *x, real *target)
+                    size_t B, real *x, uint32_t *phase, real *target)
 {
     const struct panel *const panel = windows->panel;
     const size_t L = windows->L, P = windows->P, W = panel->width;
@@ -164,6 +164,7 @@ void windows_gather(const struct windows *windows, const uint32_t *order, size_t
         const size_t index = order ? order[b] : first + b;
         const struct origin o = windows->at[index];
         windows_input(panel, o, L, windows->season, x + b * L * W);
+        phase[b] = panel_phase(panel, o.row, windows->season);
         for (size_t j = 0; target && j < P; j++)
             for (size_t c = 0; c < W; c++)
                 target[(b * P + j) * W + c] =

@@ -44,10 +44,11 @@ void windows_thin(struct windows *windows, size_t most);
  */
 size_t windows_space(struct windows *windows, size_t cells);
 
-/* x (B,L,W) and target (B,P,W; NULL: none) of the windows at origins order[0..B-1] of
- * the list, or of the first B after `first` where order is NULL. */
+/* A batch: x (B,L,W), phase (B; of the first target, panel_phase()) and target (B,P,W;
+ * NULL: none) of the windows at origins order[0..B-1] of the list, or of the first B
+ * after `first` where order is NULL. */
 void windows_gather(const struct windows *windows, const uint32_t *order, size_t first,
-                    size_t B, real *x, real *target);
+                    size_t B, real *x, uint32_t *phase, real *target);
 
 /* x (L,W): the input of one window, filled.  row may be less than L: what lies before
  * the panel is missing. */

@@ -378,7 +378,7 @@ static double loss(struct golden *g)
 
 static double pass(struct golden *g)
 {
-    network_forward(g->network, g->theta, g->x, g->B, g->y, NULL);
+    network_forward(g->network, g->theta, g->x, NULL, g->B, g->y, NULL);
     const double value = loss(g);
     memset(g->dtheta, 0, g->size * sizeof *g->dtheta);
     network_backward(g->network, g->theta, g->dy, g->dtheta, NULL);

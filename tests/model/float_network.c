@@ -207,9 +207,9 @@ static void a_window_depends_on_itself_alone(void **state)
         network_init(single, theta, 1);
         fill_normal(x, BATCH * in, 1, 1);
         for (size_t b = 0; b < BATCH; b++)
-            network_forward(single, theta, x + b * in, 1, y + b * out, NULL);
+            network_forward(single, theta, x + b * in, NULL, 1, y + b * out, NULL);
         for (size_t k = 0; k < sizeof batches / sizeof *batches; k++) {
-            network_forward(many, theta, x, batches[k], y2, NULL);
+            network_forward(many, theta, x, NULL, batches[k], y2, NULL);
             assert_memory_equal(y, y2, batches[k] * out * sizeof *y);
         }
         free(theta);
@@ -232,9 +232,9 @@ static void calls_allocate_nothing(void **state)
     network_init(network, theta, 1);
     const size_t before = allocations();
     for (int i = 0; i < 4; i++) {
-        network_forward(network, theta, x, BATCH, y, &step);
+        network_forward(network, theta, x, NULL, BATCH, y, &step);
         network_backward(network, theta, dy, dtheta, NULL);
-        network_forward(network, theta, x, 1, y, NULL);
+        network_forward(network, theta, x, NULL, 1, y, NULL);
     }
     assert_int_equal(allocations(), before);
     network_free(network_new(&config, 1, false, NULL, NULL));

@@ -64,7 +64,9 @@ static void tear_down(struct fixture *f)
 
 static void forward(struct fixture *f)
 {
-    network_forward(f->network, f->theta, f->x, f->B, f->y, f->dropout);
+    static const uint32_t phase[30] = {3, 1, 2}; /* of any batch here */
+    network_forward(f->network, f->theta, f->x, f->config.season ? phase : NULL, f->B,
+                    f->y, f->dropout);
 }
 
 static double value(void *ctx)
@@ -209,6 +211,9 @@ static void bad_sizes_are_refused(void **state)
 
 static void check_gradients(struct fixture *f)
 {
+    if (f->config.season) /* the table begins at zero, where little of it shows */
+        fill_normal(f->theta + tensor(f->network, "cycle")->offset,
+                    f->config.season * f->config.V, 6, 0.3);
     value(f);
     network_backward(f->network, f->theta, f->weight, f->dtheta, NULL);
     for (size_t i = 0; i < network_tensors(f->network); i++) {
@@ -221,12 +226,15 @@ static void check_gradients(struct fixture *f)
 static void gradients(void **state)
 {
     (void)state;
-    struct network_config configs[4] = {small(), small(), small(), small()};
+    struct network_config configs[6] = {small(), small(), small(),
+                                        small(), small(), small()};
     configs[1].V = 1, configs[1].L = 11, configs[1].D = 1;
     configs[2].V = 20; /* T >= 2 N: the state form */
     configs[2].layers = 1;
     configs[3].out_dropout = false;
-    for (size_t i = 0; i < 4; i++) {
+    configs[4].season = 4, configs[4].L = 11;
+    configs[5].season = 17, configs[5].V = 2; /* longer than the window */
+    for (size_t i = 0; i < 6; i++) {
         struct fixture f;
         set_up(&f, configs[i], 2, NULL);
         f.dropout = i == 0 ? NULL : &f.step;
@@ -279,7 +287,36 @@ static void input_gradient(void **state)
     tear_down(&f);
 }
 
-/* ---- behaviour --------------------------------------------------------------------- */
+/* What a window's cycle adds to the window, it adds to the forecast: the network sees
+ * nothing of it. */
+static void a_cycle_goes_through_unseen(void **state)
+{
+    (void)state;
+    enum { S = 5 };
+    static const uint32_t phase[] = {2};
+    struct network_config config = small();
+    config.season = S;
+    struct fixture f;
+    set_up(&f, config, 1, NULL);
+    const size_t L = config.L, P = config.P, V = config.V;
+    network_forward(f.network, f.theta, f.x, phase, 1, f.y, NULL);
+    real *const before = malloc(f.outputs * sizeof *before);
+    memcpy(before, f.y, f.outputs * sizeof *before);
+    real *const table = f.theta + tensor(f.network, "cycle")->offset;
+    fill_normal(table, S * V, 4, 3);
+    for (size_t t = 0; t < L; t++) /* L + 3 is a multiple of S */
+        for (size_t v = 0; v < V; v++)
+            f.x[t * V + v] += table[(phase[0] + 3 + t) % S * V + v];
+    network_forward(f.network, f.theta, f.x, phase, 1, f.y, NULL);
+    for (size_t j = 0; j < P; j++)
+        for (size_t v = 0; v < V; v++)
+            assert_close(f.y[j * V + v],
+                         before[j * V + v] + table[(phase[0] + j) % S * V + v], 1e-10);
+    free(before);
+    tear_down(&f);
+}
+
+/* ---- behaviour ------------------------------------------------------------------- */
 
 /* F4: a series sees itself and those before it, and nothing else. */
 static void series_see_what_they_should(void **state)
@@ -373,6 +410,7 @@ static void threads_change_no_bit(void **state)
     struct threads *const pool = threads_start(4);
     struct network_config config = small();
     config.V = 5;
+    config.season = 7;
     struct fixture one, four;
     set_up(&one, config, 30, NULL);
     set_up(&four, config, 30, pool);
@@ -400,6 +438,7 @@ int main(void)
         cmocka_unit_test(bad_sizes_are_refused),
         cmocka_unit_test(gradients),
         cmocka_unit_test(input_gradient),
+        cmocka_unit_test(a_cycle_goes_through_unseen),
         cmocka_unit_test(series_see_what_they_should),
         cmocka_unit_test(forecasts_scale_with_the_series),
         cmocka_unit_test(dropout_is_a_function_of_seed_and_step),

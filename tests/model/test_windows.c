@@ -82,16 +82,36 @@ static void joint_windows_hold_all_series(void **state)
     assert_int_equal(w.count, 4);
     real x[2 * 3 * 2], target[2 * 2 * 2];
     const uint32_t order[] = {3, 0};
-    windows_gather(&w, order, 0, 2, x, target);
+    uint32_t phase[2];
+    windows_gather(&w, order, 0, 2, x, phase, target);
     const double want_x[] = {3, 103, 4, 104, 5, 105, 0, 100, 1, 101, 2, 102};
     const double want_t[] = {6, 106, 7, 107, 3, 103, 4, 104};
     for (int i = 0; i < 12; i++)
         assert_true(x[i] == want_x[i]);
     for (int i = 0; i < 8; i++)
         assert_true(target[i] == want_t[i]);
+    assert_true(phase[0] == 0 && phase[1] == 0); /* a season of 1 */
     windows_fini(&w);
     panel_fini(&panel);
     grid_fini(&grid);
+}
+
+/* By the clock, not by the grid: whatever a grid begins with, before 1970 too. */
+static void phases_are_those_of_the_clock(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t start_h;
+        size_t row;
+        uint32_t phase;
+    } cases[] = {{0, 0, 0},   {0, 30, 6},  {25, 0, 1},
+                 {25, 23, 0}, {-1, 0, 23}, {-25, 26, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct grid grid = {.start_ms = cases[i].start_h * 3600000 + 60000,
+                                  .step_ms = 3600000};
+        const struct panel panel = {.first_step = panel_first_step(&grid)};
+        assert_int_equal(panel_phase(&panel, cases[i].row, 24), cases[i].phase);
+    }
 }
 
 static void a_late_series_has_fewer_windows_of_its_own(void **state)
@@ -206,6 +226,7 @@ int main(void)
         cmocka_unit_test(the_published_protocol_has_its_counts),
         cmocka_unit_test(scales_come_from_the_first_rows_alone),
         cmocka_unit_test(joint_windows_hold_all_series),
+        cmocka_unit_test(phases_are_those_of_the_clock),
         cmocka_unit_test(a_late_series_has_fewer_windows_of_its_own),
         cmocka_unit_test(windows_without_targets_or_with_big_gaps_are_left_out),
         cmocka_unit_test(gaps_are_filled_from_the_season_else_carried),
