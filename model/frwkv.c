@@ -30,6 +30,7 @@ int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
         .out_dropout = s->out_dropout,
         /* A table for each series would be sized by their number. */
         .season = s->cycle && season > 1 && spec->group == GROUP_JOINT ? season : 0,
+        .skip = s->skip,
     };
     return 0;
 }

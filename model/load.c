@@ -285,13 +285,15 @@ static int copy_weights(const struct safetensors *file, struct model *m,
 }
 
 /* A network's work space must not be a multiple of the file that asks for it: the
- * head's first tensor alone has L D Fd weights, a cycle one for each step and series. */
+ * head's first tensor alone has L D Fd weights, a cycle one for each step and series,
+ * a skip L P. */
 static bool is_plausible(const struct safetensors *file, const struct network_config *c)
 {
     size_t weights = 0;
     for (size_t i = 0; i < safetensors_count(file); i++)
         weights += safetensors_at(file, i)->count;
-    return c->L * c->D * c->Fd + c->season * c->V <= weights;
+    return c->L * c->D * c->Fd + c->season * c->V + (c->skip ? c->L * c->P : 0) <=
+           weights;
 }
 
 static int read_weights(const struct safetensors *file, struct model *m, struct err *err)

@@ -44,6 +44,7 @@ struct model_settings {
     char mixer[16];                           /* "rwkv7" */
     int width, ff, heads, lift, layers, rank; /* C, Fd, H, D, layers, low-rank maps */
     bool cycle; /* the season apart: learnt (joint), or each series' own */
+    bool skip;  /* a linear map past the network */
     double dropout;
     bool out_dropout;
     enum model_loss loss;

@@ -27,7 +27,7 @@ enum {
     PURPOSE_HEAD = PURPOSE_DROPOUT + BRANCHES * BRANCH_PLACES,
 };
 
-enum { NONE, SERIES, LIFT, SEASON, DIMS };
+enum { NONE, SERIES, LIFT, SEASON, LOOKBACK, HORIZON, DIMS };
 enum { GAIN, BIAS, E, TENSORS };
 
 static const struct tensor_row table[TENSORS] = {
@@ -40,6 +40,13 @@ static const struct tensor_row table[TENSORS] = {
 static const struct tensor_row cycle_table = {"cycle", SEASON,        SERIES,
                                               NONE,    INIT_CONSTANT, 0};
 
+enum { SKIP_W, SKIP_B, SKIP_TENSORS };
+
+static const struct tensor_row skip_table[SKIP_TENSORS] = {
+    [SKIP_W] = {"skip.w", HORIZON, LOOKBACK, NONE, INIT_CONSTANT, 0},
+    [SKIP_B] = {"skip.b", HORIZON, NONE, NONE, INIT_CONSTANT, 0},
+};
+
 struct network {
     struct network_config config;
     size_t max_batch;
@@ -47,7 +54,8 @@ struct network {
     struct threads *pool;
 
     struct tensors tensors;
-    size_t at[TENSORS], at_branch[BRANCHES], at_head, at_cycle; /* offsets in theta */
+    size_t at[TENSORS], at_branch[BRANCHES], at_head; /* offsets in theta */
+    size_t at_cycle, at_skip[SKIP_TENSORS];
     struct branch_config branch_config;
     struct head_config head_config;
     real one, unused; /* e, and its gradient, of a network without a lift */
@@ -65,7 +73,7 @@ struct network {
     real *z, *mean, *scale;                              /* (R,L), (R) */
     real *spectrum[BRANCHES], *d_spectrum[BRANCHES];     /* (R,F) */
     real *branch_out[BRANCHES], *d_branch_out[BRANCHES]; /* (R,D F) */
-    real *h, *out;                                       /* (R,L D), (R,P) */
+    real *h, *out, *straight;                            /* (R,L D), (R,P), with skip */
     real *d_z, *d_h, *d_out;
     struct encoder_work *encoder_work;
     struct branch_tape *branch[BRANCHES];
@@ -122,8 +130,8 @@ static void derive(struct network *n)
         .LD = c->L * c->D, .Fd = c->Fd, .P = c->P, .out_dropout = c->out_dropout};
     n->one = 1;
 
-    const size_t dims[DIMS] = {
-        [NONE] = 1, [SERIES] = c->V, [LIFT] = c->D, [SEASON] = c->season};
+    const size_t dims[DIMS] = {[NONE] = 1,           [SERIES] = c->V,   [LIFT] = c->D,
+                               [SEASON] = c->season, [LOOKBACK] = c->L, [HORIZON] = c->P};
     tensors_layout(table, TENSORS, dims, n->at);
     tensors_add(&n->tensors, "", table, TENSORS, dims);
     n->tensors.list[E].used = c->D > 1;
@@ -136,6 +144,11 @@ static void derive(struct network *n)
     n->at_cycle = n->tensors.size;
     if (c->season)
         tensors_add(&n->tensors, "", &cycle_table, 1, dims);
+    tensors_layout(skip_table, SKIP_TENSORS, dims, n->at_skip);
+    for (size_t i = 0; i < SKIP_TENSORS; i++)
+        n->at_skip[i] += n->tensors.size;
+    if (c->skip)
+        tensors_add(&n->tensors, "", skip_table, SKIP_TENSORS, dims);
 }
 
 /* ---- memory ------------------------------------------------------------------------ */
@@ -151,6 +164,7 @@ static void carve(struct network *n, struct arena *arena)
     n->scale = arena_reals(arena, R);
     n->h = arena_reals(arena, R * c->L * c->D);
     n->out = arena_reals(arena, R * c->P);
+    n->straight = c->skip ? arena_reals(arena, R * c->P) : NULL;
     lift_carve(&n->lift, rows, n->training, arena);
     n->encoder_work =
         encoder_work(&n->branch_config.encoder, B, c->V, n->training, arena);
@@ -302,6 +316,16 @@ static const real *lift_vector(const struct network *n, const real *theta)
     return n->config.D > 1 ? theta + n->at[E] : &n->one;
 }
 
+static void add_skip(struct network *n, const real *theta)
+{
+    const struct network_config *const c = &n->config;
+    const size_t R = n->B * c->V;
+    linear_forward(n->pool, n->straight, c->P, n->z, c->L, theta + n->at_skip[SKIP_W],
+                   theta + n->at_skip[SKIP_B], R, c->L, c->P);
+    for (size_t i = 0; i < R * c->P; i++)
+        n->out[i] += n->straight[i];
+}
+
 static void forward(struct network *n, const real *theta, const real *x,
                     const uint32_t *phase, size_t B, real *y)
 {
@@ -328,6 +352,8 @@ static void forward(struct network *n, const real *theta, const real *x,
               n->branch_out[IMAG_BRANCH], R);
     const struct head_call head = head_call(n);
     head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
+    if (c->skip)
+        add_skip(n, theta);
     revin_restore(n->pool, y, n->out, n->mean, n->scale, gain, bias, B, c->P, c->V);
     if (c->season)
         cycle_restore(&cycle, n->pool, y, theta + n->at_cycle);
@@ -358,6 +384,17 @@ static void backward_cycle(struct network *n, const real *theta, const real *dy,
     cycle_backward(&cycle, n->pool, dtheta + n->at_cycle, dy, n->d_level);
 }
 
+static void backward_skip(struct network *n, const real *theta, real *dtheta)
+{
+    const struct network_config *const c = &n->config;
+    const size_t R = n->B * c->V;
+    linear_backward_weights(n->pool, dtheta + n->at_skip[SKIP_W],
+                            dtheta + n->at_skip[SKIP_B], n->d_out, c->P, n->z, c->L, R,
+                            c->L, c->P);
+    linear_backward_input(n->pool, n->d_z, c->L, n->d_out, c->P,
+                          theta + n->at_skip[SKIP_W], R, c->L, c->P);
+}
+
 void network_backward(struct network *n, const real *theta, const real *dy, real *dtheta,
                       real *dx)
 {
@@ -370,11 +407,13 @@ void network_backward(struct network *n, const real *theta, const real *dy, real
 
     revin_restore_backward(n->pool, n->d_out, dgain, dbias, dy, n->out, n->scale, gain,
                            theta + n->at[BIAS], B, c->P, c->V);
+    memset(n->d_z, 0, R * c->L * sizeof *n->d_z);
+    if (c->skip) /* before the head uses d_out up */
+        backward_skip(n, theta, dtheta);
     const struct head_call head = head_call(n);
     memset(n->d_h, 0, R * c->L * c->D * sizeof *n->d_h);
     head_backward(&head, theta + n->at_head, n->h, n->d_out, n->d_h, dtheta + n->at_head,
                   n->head);
-    memset(n->d_z, 0, R * c->L * sizeof *n->d_z);
     lift_join_backward(&n->lift, n->pool, n->d_z, de, n->d_branch_out[REAL_BRANCH],
                        n->d_branch_out[IMAG_BRANCH], n->d_h, n->z, e, R);
     for (size_t i = 0; i < BRANCHES; i++) {

@@ -16,6 +16,7 @@
  *      The mixer is an entry of a table; rwkv7 is the paper's     model/mixer.h, rwkv7.h
  *   4. h = E + irfft(R' + i I')                                        model/lift.h
  *   5. out = a three-layer map of each series' h (L D) to P values     model/head.h
+ *      with `skip`: + S z + s, straight from the window; zero at first
  *   6. y = out with step 1 undone, then step 0: the cycle goes on
  *
  * With p the dropout: 0.5 p in three places of an encoder layer, 0.25 p inside the
@@ -48,6 +49,7 @@ struct network_config {
     double dropout;   /* p; see above for its parts */
     bool out_dropout; /* drop points of the forecast itself (parity) */
     size_t season;    /* rows of the learnt cycle; 0: none */
+    bool skip;        /* a linear map from the window past everything to the forecast */
 };
 
 /* Dropout of one training step; NULL in forward means none. */

@@ -49,6 +49,7 @@ static const struct row rows[] = {
     ROW(INTEGER,   layers, 1, 16, 2, 2,                "encoder layers in each branch"),
     ROW(INTEGER,   rank, 0, 1024, 16, 0,               "of the mixer's low-rank maps; 0: max(64, C/8)"),
     ROW(FLAG,      cycle, 0, 1, 1, 0,                  "take a season out before the network and put it back after"),
+    ROW(FLAG,      skip, 0, 1, 1, 0,                   "a linear map from the window straight to the forecast"),
     ROW(NUMBER,    dropout, 0, 0.9, 0.2, 0.2,          "p; the layers use fixed shares of it"),
     ROW(FLAG,      out_dropout, 0, 1, 1, 1,            "also drop points of the forecast itself while training"),
     WORDS(CHOICE,  loss, loss_words, LOSS_L1, LOSS_L1, "absolute error, squared error, or their sum"),

@@ -214,6 +214,9 @@ static void check_gradients(struct fixture *f)
     if (f->config.season) /* the table begins at zero, where little of it shows */
         fill_normal(f->theta + tensor(f->network, "cycle")->offset,
                     f->config.season * f->config.V, 6, 0.3);
+    if (f->config.skip)
+        fill_normal(f->theta + tensor(f->network, "skip.w")->offset,
+                    (f->config.L + 1) * f->config.P, 7, 0.3);
     value(f);
     network_backward(f->network, f->theta, f->weight, f->dtheta, NULL);
     for (size_t i = 0; i < network_tensors(f->network); i++) {
@@ -233,6 +236,7 @@ static void gradients(void **state)
     configs[2].layers = 1;
     configs[3].out_dropout = false;
     configs[4].season = 4, configs[4].L = 11;
+    configs[3].skip = configs[4].skip = true;
     configs[5].season = 17, configs[5].V = 2; /* longer than the window */
     for (size_t i = 0; i < 6; i++) {
         struct fixture f;
@@ -411,6 +415,7 @@ static void threads_change_no_bit(void **state)
     struct network_config config = small();
     config.V = 5;
     config.season = 7;
+    config.skip = true;
     struct fixture one, four;
     set_up(&one, config, 30, NULL);
     set_up(&four, config, 30, pool);
