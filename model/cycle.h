@@ -2,7 +2,7 @@
 /*
  * cycle.h -- a season learnt as a table, taken out before the network and put back after.
  *
- * Lin, Lin, Hu, Chen, Liang, Liu: "CycleNet: Enhancing Time Series Forecasting through
+ * Lin, Lin, Hu, Wu, Mo, Zhong: "CycleNet: Enhancing Time Series Forecasting through
  * Modeling Periodic Patterns", NeurIPS 2024.  The table has S rows, one for each phase
  * of the season, and a column for each of the V series:
  *

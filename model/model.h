@@ -48,7 +48,8 @@ struct model_settings {
     double dropout;
     bool out_dropout;
     enum model_loss loss;
-    double loss_alpha; /* weight of step j is (j+1)^-alpha */
+    double loss_alpha;     /* weight of step j is (j+1)^-alpha */
+    double frequency_loss; /* share of the training loss on the error's spectrum */
     int batch, epochs, patience;
     int steps_per_epoch; /* 0: every window once an epoch; else at most so many steps */
     enum model_schedule schedule;

@@ -54,6 +54,7 @@ static const struct row rows[] = {
     ROW(FLAG,      out_dropout, 0, 1, 1, 1,            "also drop points of the forecast itself while training"),
     WORDS(CHOICE,  loss, loss_words, LOSS_L1, LOSS_L1, "absolute error, squared error, or their sum"),
     ROW(NUMBER,    loss_alpha, 0, 4, 0.5, 0.5,         "step j of the horizon weighs (j+1)^-loss_alpha"),
+    ROW(NUMBER,    frequency_loss, 0, 1, 0, 0,         "share of the training loss that is the error's spectrum"),
     ROW(INTEGER,   batch, 1, 1024, 32, 32,             "windows in a training step"),
     ROW(INTEGER,   epochs, 1, 1000, 20, 20,            "most epochs"),
     ROW(INTEGER,   patience, 1, 1000, 3, 3,            "epochs without a better stop loss before training ends"),

@@ -14,6 +14,7 @@
 #include "model/loss.h"
 #include "model/pulse.h"
 #include "model/schedule.h"
+#include "model/spectral.h"
 
 enum { PURPOSE_ORDER = 0x4f524452 };
 
@@ -23,7 +24,9 @@ static const uint64_t refit_seed = 0x9E3779B97F4A7C15u;
 /* Everything a step needs, allocated once. */
 struct work {
     size_t batch; /* of this phase: no more than there are windows */
-    real *x, *target, *y, *dy, *gradient, *weight;
+    real *x, *target, *y, *dy, *gradient;
+    real *weight, *step_weight; /* of validating; of training, less the spectral share */
+    struct spectral spectral;
     uint32_t *phase, *order;
     uint64_t order_epoch;
     uint64_t per_epoch;
@@ -89,11 +92,26 @@ static void order_windows(const struct train *t, struct work *w, uint64_t epoch)
     w->order_epoch = epoch;
 }
 
+/* The loss of the batch in w, and its gradient in w->dy. */
+static struct loss_sum judge_step(const struct train *t, struct work *w)
+{
+    const struct model_settings *const set = t->settings;
+    const struct network_config *const c = network_config(t->network);
+    const size_t B = w->batch;
+    struct loss_sum loss =
+        loss_forward(set->loss, w->step_weight, w->y, w->target, B, c->P, c->V);
+    loss_backward(set->loss, w->step_weight, w->dy, w->y, w->target, B, c->P, c->V,
+                  loss.count);
+    if (set->frequency_loss > 0)
+        loss.sum += spectral_loss(&w->spectral, t->pool, w->dy, w->y, w->target, B, c->V,
+                                  loss.count);
+    return loss;
+}
+
 static void take_step(const struct train *t, struct work *w)
 {
     struct train_state *const s = t->state;
     const struct model_settings *const set = t->settings;
-    const struct network_config *const c = network_config(t->network);
     const size_t B = w->batch;
     const uint64_t step = s->step, epoch = step / w->per_epoch;
     if (epoch != w->order_epoch)
@@ -103,10 +121,7 @@ static void take_step(const struct train *t, struct work *w)
                    w->target);
     const struct dropout_step dropout = {phase_seed(t), (uint32_t)step};
     network_forward(t->network, s->theta, w->x, w->phase, B, w->y, &dropout);
-    const struct loss_sum loss =
-        loss_forward(set->loss, w->weight, w->y, w->target, B, c->P, c->V);
-    loss_backward(set->loss, w->weight, w->dy, w->y, w->target, B, c->P, c->V,
-                  loss.count);
+    const struct loss_sum loss = judge_step(t, w);
     memset(w->gradient, 0, s->size * sizeof(real));
     network_backward(t->network, s->theta, w->dy, w->gradient, NULL);
 
@@ -228,6 +243,8 @@ static void work_fini(struct work *w)
     free(w->dy);
     free(w->gradient);
     free(w->weight);
+    free(w->step_weight);
+    spectral_fini(&w->spectral);
     free(w->phase);
     free(w->order);
 }
@@ -244,6 +261,7 @@ static int work_init(struct work *w, const struct train *t, struct err *err)
         .dy = mem_try(pace.batch * c->P * c->V, sizeof(real)),
         .gradient = mem_try(t->state->size, sizeof(real)),
         .weight = mem_try(c->P, sizeof(real)),
+        .step_weight = mem_try(c->P, sizeof(real)),
         .phase = mem_try(pace.batch, sizeof(uint32_t)),
         .order = mem_try(t->windows->count, sizeof(uint32_t)),
         .order_epoch = UINT64_MAX,
@@ -252,12 +270,20 @@ static int work_init(struct work *w, const struct train *t, struct err *err)
         .checkpoint_ms = time_monotonic_ms(),
     };
     if (!w->x || !w->target || !w->y || !w->dy || !w->gradient || !w->weight ||
-        !w->phase || !w->order) {
+        !w->step_weight || !w->phase || !w->order) {
         work_fini(w);
         return err_set(err, ERR_NO_MEMORY, "training: no memory for batches of %zu",
                        pace.batch);
     }
     loss_weights(w->weight, c->P, t->settings->loss_alpha);
+    const double share = t->settings->frequency_loss;
+    for (size_t j = 0; j < c->P; j++)
+        w->step_weight[j] = (real)((1 - share) * (double)w->weight[j]);
+    if (share > 0 &&
+        spectral_init(&w->spectral, c->P, pace.batch * c->V, share, w->weight, err)) {
+        work_fini(w);
+        return -1;
+    }
     const bool fit = t->state->phase == PHASE_FIT;
     pulse_start(&w->pulse, t->hooks, fit ? "fit" : "refit", t->state->step, last_step(t));
     w->pulse.now.epochs =

@@ -7,6 +7,9 @@
  * epoch is a fresh random order of the windows in full batches; what does not fill
  * the last batch is left out and has its chance in the next order.
  *
+ * A share of the loss may be of the error's spectrum (model/spectral.h); validation goes
+ * by the error in time alone, which is what is judged.
+ *
  * A fit validates after every epoch what would be served (the averaged weights where
  * ema > 0), keeps the best, and ends after `patience` epochs without a better one.  A
  * refit has no validation: it takes as many steps as the best weights had seen, at
