@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/rhythm.h"
 
 struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_t series,
                            char *const *names)
@@ -117,5 +118,8 @@ int64_t model_step_ms(const struct model *model)
 
 size_t model_tail_rows(const struct model *model)
 {
-    return candidate_tail(model->spec.lookback, model->season);
+    const size_t season = model->theta ? rhythm_season(&model->spec, model->season) : 0;
+    const size_t rhythm = rhythm_rows(season);
+    const size_t tail = candidate_tail(model->spec.lookback, model->season);
+    return rhythm > tail ? rhythm : tail;
 }

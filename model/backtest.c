@@ -70,7 +70,7 @@ static int train_frwkv(struct backtest *b, const struct grid *grid, struct err *
                        b->spec->settings.max_missing);
     if (fit_run(&b->fit, err))
         return -1;
-    return frwkv_init(&b->frwkv, &b->fit.config, JUDGE_BATCH, b->season,
+    return frwkv_init(&b->frwkv, b->spec, b->season, b->panel.width, JUDGE_BATCH,
                       b->fit.state.best, b->pool, err);
 }
 

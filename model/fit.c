@@ -40,6 +40,11 @@ uint64_t fit_fingerprint(const struct grid *grid, const struct model_spec *spec,
     return d.state;
 }
 
+static struct rhythm *rhythm_of(struct fit *fit)
+{
+    return fit->rhythm.season ? &fit->rhythm : NULL;
+}
+
 static int cut_windows(struct fit *fit, const struct panel *panel, const struct cut *cut,
                        struct err *err)
 {
@@ -49,6 +54,7 @@ static int cut_windows(struct fit *fit, const struct panel *panel, const struct 
         windows_init(&fit->stop, panel, spec->lookback, spec->horizon, fit->season,
                      cut->fit, cut->stop, 1, err))
         return -1;
+    fit->windows.rhythm = fit->stop.rhythm = rhythm_of(fit);
     fit->pace = train_pace(&spec->settings, fit->windows.count);
     /* Where an epoch is capped, validating costs no more windows than training. */
     if (spec->settings.steps_per_epoch > 0 && fit->pace.per_epoch > 0)
@@ -70,6 +76,7 @@ int fit_init(struct fit *fit, const struct panel *panel, const struct cut *cut,
     if (frwkv_config(spec, season, panel->width, &fit->config, err) ||
         !(shape = network_new(&fit->config, 1, false, NULL, err)) ||
         train_state_init(&fit->state, network_size(shape), spec->settings.epochs, err) ||
+        rhythm_init(&fit->rhythm, rhythm_season(spec, season), err) ||
         cut_windows(fit, panel, cut, err))
         goto out;
     fit->params = network_params(shape);
@@ -86,6 +93,7 @@ void fit_fini(struct fit *fit)
     train_state_fini(&fit->state);
     windows_fini(&fit->windows);
     windows_fini(&fit->stop);
+    rhythm_fini(&fit->rhythm);
 }
 
 /* Tells once whether the checkpoint was used. */
@@ -165,6 +173,7 @@ int fit_again(struct fit *fit, const struct panel *panel, struct err *err)
         if (all_windows(fit, panel, 1, &all, err))
             return -1;
     }
+    all.rhythm = rhythm_of(fit);
     const size_t batch = train_pace(&spec->settings, all.count).batch;
     struct network *const network =
         network_new(&fit->config, batch, true, fit->pool, err);

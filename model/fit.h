@@ -17,6 +17,7 @@
 #include "model/model.h"
 #include "model/network.h"
 #include "model/panel.h"
+#include "model/rhythm.h"
 #include "model/train.h"
 #include "model/windows.h"
 
@@ -33,6 +34,7 @@ struct fit {
     struct train_state state;
     size_t params;
     struct windows windows, stop; /* of the fit */
+    struct rhythm rhythm;         /* what their gathering works in */
     double seconds;
 };
 

@@ -22,8 +22,8 @@
 enum { CHUNK = 32 }; /* series at a time */
 
 struct forecaster_work {
-    size_t rows;           /* of the tail looked at */
-    struct panel raw;      /* (rows, CHUNK), one series a window */
+    size_t rows, tail;     /* looked at; by candidates without training */
+    struct panel raw;      /* (tail, CHUNK), one series a window */
     struct panel z;        /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */
     double *y[CANDIDATES]; /* (CHUNK, P); the network's of a joint model (P, series) */
     struct frwkv frwkv;
@@ -35,7 +35,7 @@ struct column {
     size_t index;  /* in the request */
     size_t series; /* in the model, or its count for a stranger */
     double mean, sd, missing;
-    bool seen; /* any value in the tail */
+    bool seen; /* any value in the tail of candidates without training */
 };
 
 /* ---- work space -------------------------------------------------------------------- */
@@ -54,21 +54,20 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
     const size_t width = joint ? model->series : 1;
     const size_t P = model->spec.horizon;
     w->rows = model_tail_rows(model);
-    bool ok = panel_space(&w->raw, w->rows, CHUNK, 1) == 0;
+    w->tail = candidate_tail(model->spec.lookback, model->season);
+    bool ok = panel_space(&w->raw, w->tail, CHUNK, 1) == 0;
     if (model->theta)
         ok &= panel_space(&w->z, w->rows, joint ? width : CHUNK, width) == 0;
     for (int c = 0; c < CANDIDATES; c++) {
         const size_t cols = candidates[c].trained && joint ? width : CHUNK;
         ok &= (w->y[c] = mem_try(cols * P, sizeof(double))) != NULL;
     }
-    struct network_config config;
     w->has_network = model->theta != NULL;
     if (!ok)
         err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu rows", w->rows);
     else if (!w->has_network ||
-             (frwkv_config(&model->spec, model->season, width, &config, err) == 0 &&
-              frwkv_init(&w->frwkv, &config, joint ? 1 : CHUNK, model->season,
-                         model->theta, NULL, err) == 0))
+             frwkv_init(&w->frwkv, &model->spec, model->season, width, joint ? 1 : CHUNK,
+                        model->theta, NULL, err) == 0)
         return w;
     forecaster_work_free(w);
     return NULL;
@@ -89,14 +88,14 @@ void forecaster_work_free(struct forecaster_work *work)
 /* ---- reading the tail -------------------------------------------------------------- */
 
 static struct column look_up(const struct model *m, const struct grid *tail, size_t index,
-                             size_t rows)
+                             size_t rows, size_t simple)
 {
     struct column c = {.index = index, .series = artifact_find(m, tail->names[index])};
     const double *const values = tail->values + (tail->rows - rows) * tail->cols + index;
     size_t recent = 0;
     for (size_t i = 0; i < rows; i++) {
         const bool here = isfinite(values[i * tail->cols]);
-        c.seen |= here;
+        c.seen |= here && rows - i <= simple;
         recent += here && rows - i <= m->spec.lookback;
     }
     c.missing = 1 - (double)recent / (double)m->spec.lookback;
@@ -153,7 +152,7 @@ static void run_simple(const struct model *m, struct forecaster_work *w,
         .panel = &w->raw,
         .P = m->spec.horizon,
         .season = m->season,
-        .tail = w->rows,
+        .tail = w->tail,
     };
     for (int c = 0; c < CANDIDATES; c++)
         if (!candidates[c].trained)
@@ -167,7 +166,7 @@ static void run_network(const struct model *m, struct forecaster_work *w,
         .panel = &w->z,
         .P = m->spec.horizon,
         .season = m->season,
-        .tail = w->rows,
+        .tail = w->tail,
         .frwkv = &w->frwkv,
     };
     candidates[CANDIDATE_FRWKV].forecast(&task, at, count, w->y[CANDIDATE_FRWKV]);
@@ -280,7 +279,7 @@ static void answer_one(const struct model *m, const struct forecaster_work *w,
     }
     if (!answer->served)
         snprintf(answer->why, sizeof answer->why,
-                 "no value in the last %zu steps, one is needed", w->rows);
+                 "no value in the last %zu steps, one is needed", w->tail);
     else if (!fill_values(m, w, c, i, horizon, quantiles, count, answer)) {
         answer->served = false;
         snprintf(answer->why, sizeof answer->why, "the forecast is not a finite number");
@@ -320,8 +319,9 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
         return err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu series",
                        tail->cols);
     for (size_t i = 0; i < tail->cols; i++)
-        columns[i] = look_up(model, tail, i, rows);
-    work->raw.rows = work->z.rows = rows;
+        columns[i] = look_up(model, tail, i, rows, work->tail);
+    work->z.rows = rows;
+    work->raw.rows = rows < work->tail ? rows : work->tail;
     work->z.first_step = panel_first_step(tail) + (int64_t)(tail->rows - rows);
     if (work->has_network && joint)
         run_network_joint(model, work, tail, columns);

@@ -35,19 +35,22 @@ int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
     return 0;
 }
 
-int frwkv_init(struct frwkv *frwkv, const struct network_config *config, size_t batch,
-               size_t season, const real *theta, struct threads *pool, struct err *err)
+int frwkv_init(struct frwkv *frwkv, const struct model_spec *spec, size_t season,
+               size_t width, size_t batch, const real *theta, struct threads *pool,
+               struct err *err)
 {
-    *frwkv = (struct frwkv){
-        .network = network_new(config, batch, false, pool, err),
-        .theta = theta,
-        .batch = batch,
-        .season = season,
-        .phase = mem_try(batch, sizeof(uint32_t)),
-        .x = mem_try(batch * config->L * config->V, sizeof(real)),
-        .y = mem_try(batch * config->P * config->V, sizeof(real)),
-    };
-    if (frwkv->network && frwkv->phase && frwkv->x && frwkv->y)
+    struct network_config config;
+    *frwkv = (struct frwkv){.theta = theta, .batch = batch, .season = season};
+    if (frwkv_config(spec, season, width, &config, err) ||
+        !(frwkv->network = network_new(&config, batch, false, pool, err)) ||
+        rhythm_init(&frwkv->rhythm, rhythm_season(spec, season), err)) {
+        frwkv_fini(frwkv);
+        return -1;
+    }
+    frwkv->phase = mem_try(batch, sizeof(uint32_t));
+    frwkv->x = mem_try(batch * config.L * config.V, sizeof(real));
+    frwkv->y = mem_try(batch * config.P * config.V, sizeof(real));
+    if (frwkv->phase && frwkv->x && frwkv->y)
         return 0;
     frwkv_fini(frwkv);
     return err_set(err, ERR_NO_MEMORY, "network: no memory for a batch of %zu", batch);
@@ -56,10 +59,22 @@ int frwkv_init(struct frwkv *frwkv, const struct network_config *config, size_t 
 void frwkv_fini(struct frwkv *frwkv)
 {
     network_free(frwkv->network);
+    rhythm_fini(&frwkv->rhythm);
     free(frwkv->phase);
     free(frwkv->x);
     free(frwkv->y);
     *frwkv = (struct frwkv){0};
+}
+
+/* Found a second time: cheaper than keeping a batch of them. */
+static void add_rhythm(struct frwkv *f, const struct panel *panel,
+                       const struct origin *at, size_t B, double *y)
+{
+    const size_t P = network_config(f->network)->P;
+    for (size_t b = 0; f->rhythm.season && b < B; b++) {
+        rhythm_find(&f->rhythm, panel, at[b]);
+        rhythm_restore(&f->rhythm, y + b * P, P);
+    }
 }
 
 void frwkv_forecast(const struct candidate_task *task, const struct origin *at,
@@ -73,11 +88,16 @@ void frwkv_forecast(const struct candidate_task *task, const struct origin *at,
         for (size_t b = 0; b < B; b++) {
             const struct origin o = at[done + b];
             windows_input(task->panel, o, c->L, f->season, f->x + b * in);
+            if (f->rhythm.season) {
+                rhythm_find(&f->rhythm, task->panel, o);
+                rhythm_remove_before(&f->rhythm, f->x + b * in, c->L);
+            }
             f->phase[b] = panel_phase(task->panel, o.row, f->season);
         }
         network_forward(f->network, f->theta, f->x, f->phase, B, f->y, NULL);
         for (size_t i = 0; i < B * out; i++)
             y[done * out + i] = (double)f->y[i];
+        add_rhythm(f, task->panel, at + done, B, y + done * out);
         done += B;
     }
 }

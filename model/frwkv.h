@@ -13,6 +13,7 @@
 #include "base/real.h"
 #include "model/model.h"
 #include "model/network.h"
+#include "model/rhythm.h"
 
 struct threads;
 
@@ -20,7 +21,8 @@ struct frwkv {
     struct network *network; /* owned */
     const real *theta;       /* borrowed */
     size_t batch, season;
-    uint32_t *phase; /* owned, as all below */
+    struct rhythm rhythm; /* owned */
+    uint32_t *phase;      /* owned, as all below */
     real *x, *y;
 };
 
@@ -29,9 +31,10 @@ struct frwkv {
 int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
                  struct network_config *config, struct err *err);
 
-/* theta may be set later.  season fills gaps of the input. */
-int frwkv_init(struct frwkv *frwkv, const struct network_config *config, size_t batch,
-               size_t season, const real *theta, struct threads *pool, struct err *err);
+/* For windows of width series; season is the one found or given, 1 for none. */
+int frwkv_init(struct frwkv *frwkv, const struct model_spec *spec, size_t season,
+               size_t width, size_t batch, const real *theta, struct threads *pool,
+               struct err *err);
 void frwkv_fini(struct frwkv *frwkv);
 
 #endif

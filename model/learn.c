@@ -82,7 +82,7 @@ static int train_frwkv(struct learn *l, struct err *err)
     }
     if (fit_run(&l->fit, err))
         return -1;
-    return frwkv_init(&l->frwkv, &l->fit.config, JUDGE_BATCH, l->season,
+    return frwkv_init(&l->frwkv, l->spec, l->season, l->panel.width, JUDGE_BATCH,
                       l->fit.state.best, l->pool, err);
 }
 

@@ -43,7 +43,7 @@ struct model_settings {
     char preset[16];                          /* "default" or "paper" */
     char mixer[16];                           /* "rwkv7" */
     int width, ff, heads, lift, layers, rank; /* C, Fd, H, D, layers, low-rank maps */
-    bool cycle; /* the season apart: learnt (joint), or each series' own */
+    bool cycle; /* the season apart: learnt (joint), or computed (each) */
     bool skip;  /* a linear map past the network */
     double dropout;
     bool out_dropout;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/rhythm.h"
 
 /* Running number of missing values of a column group in rows before i, i = 0..rows. */
 static void count_missing(uint32_t *before, const struct panel *panel, size_t col,
@@ -155,6 +156,16 @@ void windows_input(const struct panel *panel, struct origin origin, size_t L,
         fill_gaps(x + c, L, W, season);
 }
 
+/* Of a window of one series. */
+static void take_rhythm(struct rhythm *rhythm, const struct panel *panel, struct origin o,
+                        real *x, size_t L, real *target, size_t P)
+{
+    rhythm_find(rhythm, panel, o);
+    rhythm_remove_before(rhythm, x, L);
+    if (target)
+        rhythm_remove_after(rhythm, target, P);
+}
+
 void windows_gather(const struct windows *windows, const uint32_t *order, size_t first,
                     size_t B, real *x, uint32_t *phase, real *target)
 {
@@ -169,5 +180,8 @@ void windows_gather(const struct windows *windows, const uint32_t *order, size_t
             for (size_t c = 0; c < W; c++)
                 target[(b * P + j) * W + c] =
                     (real)panel->z[(o.row + j) * panel->cols + o.col + c];
+        if (windows->rhythm)
+            take_rhythm(windows->rhythm, panel, o, x + b * L, L,
+                        target ? target + b * P : NULL, P);
     }
 }

@@ -17,10 +17,13 @@
 #include "base/real.h"
 #include "model/panel.h"
 
+struct rhythm;
+
 struct windows {
     const struct panel *panel; /* borrowed */
     size_t L, P, season;
-    struct origin *at; /* owned; by column, then by time */
+    struct rhythm *rhythm; /* borrowed; taken out of every window.  NULL after init */
+    struct origin *at;     /* owned; by column, then by time */
     size_t count;
 };
 

@@ -62,6 +62,35 @@ static void a_seasonal_fleet_is_served_by_what_learnt_it(void **state)
     grid_fini(&waves);
 }
 
+/* Of a season three times the look-back, the window shows a third: only what is learnt
+ * of it (joint), or computed from before the window (each), can go on with it. */
+static void a_season_longer_than_the_window_is_known(void **state)
+{
+    (void)state;
+    enum { ROWS = 600, COLS = 2, SEASON = 48 };
+    const struct rng_stream stream = {6, 9, 0};
+    struct grid grid = small_grid(ROWS, COLS, 0);
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t c = 0; c < COLS; c++)
+            grid.values[i * COLS + c] = 2 * rng_normal(stream, i % SEASON * COLS + c) +
+                                        0.5 * rng_normal(stream, 1000 + i * COLS + c);
+    grid.start_ms = 5 * grid.step_ms;
+    for (int group = 0; group < 2; group++) {
+        double mae[2];
+        for (int cycle = 0; cycle < 2; cycle++) {
+            struct model_spec spec = small_spec((enum model_group)group);
+            spec.season = SEASON;
+            small_set(&spec, "cycle", cycle ? "true" : "false");
+            small_set(&spec, "epochs", "12");
+            struct model *const m = train(&grid, &spec);
+            mae[cycle] = figure(m, "frwkv")->mae;
+            model_free(m);
+        }
+        assert_true(mae[1] < 0.5 * mae[0]);
+    }
+    grid_fini(&grid);
+}
+
 /* P7: noise is served by a simple candidate, and the answer says so. */
 static void noise_is_served_by_a_simple_candidate(void **state)
 {
@@ -322,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seasonal_fleet_is_served_by_what_learnt_it),
+        cmocka_unit_test(a_season_longer_than_the_window_is_known),
         cmocka_unit_test(noise_is_served_by_a_simple_candidate),
         cmocka_unit_test(a_signal_of_the_future_gives_no_skill),
         cmocka_unit_test(hard_series_train_without_nan),
