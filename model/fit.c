@@ -40,6 +40,21 @@ uint64_t fit_fingerprint(const struct grid *grid, const struct model_spec *spec,
     return d.state;
 }
 
+/*
+ * An epoch of group = each is as many windows as there are values: hundreds of series
+ * would train for hours on what a few thousand steps have learnt.  Of one joint model it
+ * is as many as rows, which published protocols go through (1,150 steps at most).
+ */
+enum { STEPS_EACH = 400, STEPS_JOINT = 2000 };
+
+static struct model_settings decide(const struct model_spec *spec)
+{
+    struct model_settings settings = spec->settings;
+    if (settings.steps_per_epoch == 0)
+        settings.steps_per_epoch = spec->group == GROUP_EACH ? STEPS_EACH : STEPS_JOINT;
+    return settings;
+}
+
 static struct rhythm *rhythm_of(struct fit *fit)
 {
     return fit->rhythm.season ? &fit->rhythm : NULL;
@@ -55,9 +70,9 @@ static int cut_windows(struct fit *fit, const struct panel *panel, const struct 
                      cut->fit, cut->stop, 1, err))
         return -1;
     fit->windows.rhythm = fit->stop.rhythm = rhythm_of(fit);
-    fit->pace = train_pace(&spec->settings, fit->windows.count);
+    fit->pace = train_pace(&fit->settings, fit->windows.count);
     /* Where an epoch is capped, validating costs no more windows than training. */
-    if (spec->settings.steps_per_epoch > 0 && fit->pace.per_epoch > 0)
+    if (fit->pace.per_epoch == (uint64_t)fit->settings.steps_per_epoch)
         windows_thin(&fit->stop, fit->pace.per_epoch * fit->pace.batch);
     return 0;
 }
@@ -67,6 +82,7 @@ int fit_init(struct fit *fit, const struct panel *panel, const struct cut *cut,
              const struct model_hooks *hooks, struct threads *pool, struct err *err)
 {
     *fit = (struct fit){.spec = spec,
+                        .settings = decide(spec),
                         .hooks = hooks,
                         .pool = pool,
                         .season = season,
@@ -108,7 +124,7 @@ static int note(const struct fit *fit, const char *text, struct err *err)
 static int resume(struct fit *fit, const struct network *network, struct err *err)
 {
     struct err why = {0};
-    train_begin(&fit->state, network, &fit->spec->settings, PHASE_FIT);
+    train_begin(&fit->state, network, &fit->settings, PHASE_FIT);
     if (!fit->hooks || !fit->hooks->checkpoint_path)
         return 0;
     if (checkpoint_read(&fit->state, fit->hooks->checkpoint_path, fit->fingerprint,
@@ -126,7 +142,7 @@ static int run(struct fit *fit, const struct windows *windows, const struct wind
 {
     const struct train train = {
         .network = network,
-        .settings = &fit->spec->settings,
+        .settings = &fit->settings,
         .windows = windows,
         .stop = stop,
         .fit_pace = fit->pace,
@@ -174,13 +190,13 @@ int fit_again(struct fit *fit, const struct panel *panel, struct err *err)
             return -1;
     }
     all.rhythm = rhythm_of(fit);
-    const size_t batch = train_pace(&spec->settings, all.count).batch;
+    const size_t batch = train_pace(&fit->settings, all.count).batch;
     struct network *const network =
         network_new(&fit->config, batch, true, fit->pool, err);
     int rc = -1;
     if (network) {
         if (fit->state.phase == PHASE_FIT)
-            train_begin(&fit->state, network, &spec->settings, PHASE_REFIT);
+            train_begin(&fit->state, network, &fit->settings, PHASE_REFIT);
         rc = run(fit, &all, NULL, network, err);
     }
     network_free(network);

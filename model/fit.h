@@ -30,6 +30,7 @@ struct fit {
     size_t season;
     uint64_t fingerprint;
     struct network_config config;
+    struct model_settings settings; /* of spec, with what is automatic decided */
     struct train_pace pace;
     struct train_state state;
     size_t params;

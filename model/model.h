@@ -51,7 +51,7 @@ struct model_settings {
     double loss_alpha;     /* weight of step j is (j+1)^-alpha */
     double frequency_loss; /* share of the training loss on the error's spectrum */
     int batch, epochs, patience;
-    int steps_per_epoch; /* 0: every window once an epoch; else at most so many steps */
+    int steps_per_epoch; /* at most; 0: every window once, within what is sensible */
     enum model_schedule schedule;
     double learning_rate, weight_decay;
     bool decay_all;     /* weight decay on every trained tensor (preset paper) */

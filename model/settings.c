@@ -58,7 +58,7 @@ static const struct row rows[] = {
     ROW(INTEGER,   batch, 1, 1024, 32, 32,             "windows in a training step"),
     ROW(INTEGER,   epochs, 1, 1000, 20, 20,            "most epochs"),
     ROW(INTEGER,   patience, 1, 1000, 3, 3,            "epochs without a better stop loss before training ends"),
-    ROW(INTEGER,   steps_per_epoch, 0, 1000000, 0, 0,  "most steps in an epoch; 0: every window once"),
+    ROW(INTEGER,   steps_per_epoch, 0, 1000000, 0, 0,  "most steps in an epoch; 0: every window once, up to 400 (each) or 2000 (joint)"),
     WORDS(CHOICE,  schedule, schedule_words, SCHEDULE_COSINE, SCHEDULE_COSINE, "of the learning rate: per step to zero; halved every epoch from the third; none"),
     ROW(NUMBER,    learning_rate, 1e-8, 1, 5e-4, 1e-4, "at the first step"),
     ROW(NUMBER,    weight_decay, 0, 1, 1e-3, 1e-3,     "of AdamW"),
