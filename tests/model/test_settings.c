@@ -17,6 +17,7 @@ static void presets_hold_the_recipe(void **state)
     assert_int_equal(s.epochs, 20);
     assert_int_equal(s.patience, 3);
     assert_true(s.learning_rate == 1e-4 && s.weight_decay == 1e-3 && s.decay_all);
+    assert_true(!s.cycle && !s.skip && s.frequency_loss == 0);
     assert_true(s.ema == 0 && s.out_dropout && s.loss == LOSS_L1 && s.loss_alpha == 0.5);
     assert_int_equal(s.schedule, SCHEDULE_COSINE);
     assert_string_equal(s.mixer, "rwkv7");
@@ -27,6 +28,7 @@ static void presets_hold_the_recipe(void **state)
     assert_int_equal(s.lift, 2);
     assert_int_equal(s.rank, 16);
     assert_true(s.ema == 0.998 && s.learning_rate == 5e-4);
+    assert_true(s.cycle && s.skip && s.frequency_loss == 0.5 && !s.out_dropout);
     assert_string_equal(s.preset, "default");
     assert_err(model_settings_preset(&s, "big", &err), &err, ERR_INVALID,
                "preset: must be one of default, paper, got \"big\"");
@@ -50,6 +52,9 @@ static void values_are_read_and_refused(void **state)
         {"learning_rate", "nan", "learning_rate: must be"},
         {"learning_rate", "-1", "learning_rate: must be"},
         {"dropout", "0", NULL},
+        {"cycle", "false", NULL},
+        {"skip", "maybe", "skip: must be true or false"},
+        {"frequency_loss", "1.1", "frequency_loss: must be 0..1"},
         {"dropout", "0.91", "dropout: must be"},
         {"decay_all", "true", NULL},
         {"decay_all", "0", NULL},
