@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/frwkv.h"
 #include "model/rhythm.h"
 
 struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_t series,
@@ -38,8 +39,22 @@ void model_free(struct model *model)
     for (int c = 0; c < CANDIDATES; c++)
         bands_fini(&model->bands[c]);
     free(model->theta);
+    network_fold_free(model->fold);
     model_report_fini(&model->report);
     free(model);
+}
+
+int artifact_fold(struct model *model, struct err *err)
+{
+    const size_t width = model->spec.group == GROUP_JOINT ? model->series : 1;
+    struct network_config config;
+    struct network *shape = NULL;
+    if (frwkv_config(&model->spec, model->season, width, &config, err) ||
+        !(shape = network_new(&config, 1, false, NULL, err)))
+        return -1;
+    model->fold = network_fold_new(shape, model->theta, err);
+    network_free(shape);
+    return model->fold ? 0 : -1;
 }
 
 static int compare_names(const void *a, const void *b, void *names)

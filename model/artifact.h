@@ -9,6 +9,7 @@
 #include "model/candidate.h"
 #include "model/conformal.h"
 #include "model/model.h"
+#include "model/network.h"
 #include "model/referee.h"
 
 /* What a file of one says it is. */
@@ -28,7 +29,8 @@ struct model {
      * the data's units, the strangers' row in their own deviations. */
     struct bands bands[CANDIDATES];
 
-    real *theta; /* NULL where nothing was trained */
+    real *theta;               /* NULL where nothing was trained */
+    struct network_fold *fold; /* of theta, for forecasts */
     size_t size, params;
     struct model_report report;
 };
@@ -36,6 +38,9 @@ struct model {
 /* An empty model for `series` names, which it copies. */
 struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_t series,
                            char *const *names);
+
+/* Multiplies theta out into fold.  After this theta stays as it is. */
+int artifact_fold(struct model *model, struct err *err);
 
 /* Fills by_name; -1 when a name stands twice. */
 int artifact_index(struct model *model);

@@ -111,7 +111,7 @@ struct branch_tape *branch_tape(const struct branch_config *config, size_t B, si
 
 /* ---- the folded first map ---------------------------------------------------------- */
 
-struct fold {
+struct fold_job {
     size_t C, D, F;
     const real *w, *e;
     real *folded, *dw;
@@ -119,7 +119,7 @@ struct fold {
 
 static void fold_rows(void *ctx, size_t block)
 {
-    const struct fold *const j = ctx;
+    const struct fold_job *const j = ctx;
     for (size_t c = block * ROWS; c < threads_block_end(block, j->C, ROWS); c++) {
         real *const out = j->folded + c * j->F;
         memset(out, 0, j->F * sizeof *out);
@@ -131,7 +131,7 @@ static void fold_rows(void *ctx, size_t block)
 /* dw[c, d F + f] += e[d] dfolded[c,f] */
 static void unfold_rows(void *ctx, size_t block)
 {
-    const struct fold *const j = ctx;
+    const struct fold_job *const j = ctx;
     for (size_t c = block * ROWS; c < threads_block_end(block, j->C, ROWS); c++)
         for (size_t d = 0; d < j->D; d++)
             vector_add(j->dw + (c * j->D + d) * j->F, j->e[d], j->folded + c * j->F,
@@ -139,7 +139,7 @@ static void unfold_rows(void *ctx, size_t block)
 }
 
 /* de[d] += sum over c, f of dfolded[c,f] w[c, d F + f] */
-static void lift_gradient(const struct fold *j, real *de)
+static void lift_gradient(const struct fold_job *j, real *de)
 {
     for (size_t c = 0; c < j->C; c++)
         for (size_t d = 0; d < j->D; d++)
@@ -160,20 +160,26 @@ static struct encoder_call layer_call(const struct branch_call *call, size_t lay
     return of;
 }
 
-void branch_forward(const struct branch_call *call, const real *theta, const real *e,
-                    const real *z, real *y, struct branch_tape *t)
+void branch_fold(const struct branch_config *config, struct threads *pool,
+                 const real *theta, const real *e, real *in)
+{
+    const size_t C = config->encoder.mix.C;
+    struct fold_job fold = {.C = C,
+                            .D = config->D,
+                            .F = config->F,
+                            .w = theta + layout_of(config).in[IN_W],
+                            .e = e,
+                            .folded = in};
+    threads_run(pool, threads_blocks(C, ROWS), fold_rows, &fold);
+}
+
+const real *branch_hidden(const struct branch_call *call, const real *theta,
+                          const real *in, const real *z, struct branch_tape *t)
 {
     const struct branch_config *const config = call->config;
     const struct layout at = layout_of(config);
     const size_t R = call->B * call->T, C = config->encoder.mix.C, F = config->F;
-    struct fold fold = {.C = C,
-                        .D = config->D,
-                        .F = F,
-                        .w = theta + at.in[IN_W],
-                        .e = e,
-                        .folded = t->folded};
-    threads_run(call->pool, threads_blocks(C, ROWS), fold_rows, &fold);
-    linear_forward(call->pool, t->x[0], C, z, F, t->folded, theta + at.in[IN_B], R, F, C);
+    linear_forward(call->pool, t->x[0], C, z, F, in, theta + at.in[IN_B], R, F, C);
     for (size_t i = 0; i < config->layers; i++) {
         const struct encoder_call layer = layer_call(call, i);
         encoder_forward(&layer, theta + at.layer[i], t->x[i], t->x[i + 1], t->layer[i],
@@ -181,8 +187,24 @@ void branch_forward(const struct branch_call *call, const real *theta, const rea
     }
     layernorm_forward(call->pool, t->u, t->xhat, t->rstd, t->x[config->layers],
                       theta + at.out[NORM_G], theta + at.out[NORM_B], R, C, LN_EPS);
-    linear_forward(call->pool, y, config->D * F, t->u, C, theta + at.out[OUT_W],
-                   theta + at.out[OUT_B], R, C, config->D * F);
+    return t->u;
+}
+
+struct linear_map branch_last_map(const struct branch_config *config, const real *theta)
+{
+    const struct layout at = layout_of(config);
+    return (struct linear_map){theta + at.out[OUT_W], theta + at.out[OUT_B]};
+}
+
+void branch_forward(const struct branch_call *call, const real *theta, const real *e,
+                    const real *z, real *y, struct branch_tape *t)
+{
+    const struct branch_config *const config = call->config;
+    const size_t C = config->encoder.mix.C, DF_ = config->D * config->F;
+    const struct linear_map last = branch_last_map(config, theta);
+    branch_fold(config, call->pool, theta, e, t->folded);
+    const real *const u = branch_hidden(call, theta, t->folded, z, t);
+    linear_forward(call->pool, y, DF_, u, C, last.w, last.b, call->B * call->T, C, DF_);
 }
 
 void branch_backward(const struct branch_call *call, const real *theta, const real *e,
@@ -215,13 +237,13 @@ void branch_backward(const struct branch_call *call, const real *theta, const re
     linear_backward_weights(call->pool, t->d_folded, dtheta + at.in[IN_B], dx, C, z, F, R,
                             F, C);
     linear_backward_input(call->pool, dz, F, dx, C, t->folded, R, F, C);
-    struct fold fold = {.C = C,
-                        .D = config->D,
-                        .F = F,
-                        .w = theta + at.in[IN_W],
-                        .e = e,
-                        .folded = t->d_folded,
-                        .dw = dtheta + at.in[IN_W]};
+    struct fold_job fold = {.C = C,
+                            .D = config->D,
+                            .F = F,
+                            .w = theta + at.in[IN_W],
+                            .e = e,
+                            .folded = t->d_folded,
+                            .dw = dtheta + at.in[IN_W]};
     threads_run(call->pool, threads_blocks(C, ROWS), unfold_rows, &fold);
     lift_gradient(&fold, de);
 }

@@ -16,6 +16,7 @@
 #define BRANCH_H
 
 #include "model/encoder.h"
+#include "model/linear.h"
 
 struct branch_config {
     struct encoder_config encoder;
@@ -46,6 +47,15 @@ struct branch_tape *branch_tape(const struct branch_config *config, size_t B, si
 /* y (R, D F) from the plain spectrum z (R,F) and the lift e (D). */
 void branch_forward(const struct branch_call *call, const real *theta, const real *e,
                     const real *z, real *y, struct branch_tape *tape);
+
+/* The same in two halves, for who has them multiplied out (model/fold.h): in (C,F) is
+ * w_in folded over the lift; the result is LayerNorm(u), (R,C), kept in the tape; the
+ * last map is that of y. */
+void branch_fold(const struct branch_config *config, struct threads *pool,
+                 const real *theta, const real *e, real *in);
+const real *branch_hidden(const struct branch_call *call, const real *theta,
+                          const real *in, const real *z, struct branch_tape *tape);
+struct linear_map branch_last_map(const struct branch_config *config, const real *theta);
 
 /* dz (R,F), de (D), dtheta are added to. */
 void branch_backward(const struct branch_call *call, const real *theta, const real *e,

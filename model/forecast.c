@@ -67,8 +67,10 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
         err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu rows", w->rows);
     else if (!w->has_network ||
              frwkv_init(&w->frwkv, &model->spec, model->season, width, joint ? 1 : CHUNK,
-                        model->theta, NULL, err) == 0)
+                        model->theta, NULL, err) == 0) {
+        w->frwkv.fold = model->fold;
         return w;
+    }
     forecaster_work_free(w);
     return NULL;
 }

@@ -94,7 +94,11 @@ void frwkv_forecast(const struct candidate_task *task, const struct origin *at,
             }
             f->phase[b] = panel_phase(task->panel, o.row, f->season);
         }
-        network_forward(f->network, f->theta, f->x, f->phase, B, f->y, NULL);
+        if (f->fold)
+            network_forward_folded(f->network, f->theta, f->fold, f->x, f->phase, B,
+                                   f->y);
+        else
+            network_forward(f->network, f->theta, f->x, f->phase, B, f->y, NULL);
         for (size_t i = 0; i < B * out; i++)
             y[done * out + i] = (double)f->y[i];
         add_rhythm(f, task->panel, at + done, B, y + done * out);

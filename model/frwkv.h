@@ -18,8 +18,9 @@
 struct threads;
 
 struct frwkv {
-    struct network *network; /* owned */
-    const real *theta;       /* borrowed */
+    struct network *network;         /* owned */
+    const real *theta;               /* borrowed */
+    const struct network_fold *fold; /* borrowed; of theta, or NULL */
     size_t batch, season;
     struct rhythm rhythm; /* owned */
     uint32_t *phase;      /* owned, as all below */

@@ -67,8 +67,31 @@ struct head_tape *head_tape(const struct head_config *config, size_t R, bool tra
     return block ? memcpy(block, &t, sizeof t) : NULL;
 }
 
+struct linear_map head_first_map(const struct head_config *config, const real *theta)
+{
+    size_t dims[DIMS], at[TENSORS];
+    dims_of(config, dims);
+    tensors_layout(table, TENSORS, dims, at);
+    return (struct linear_map){theta + at[W1], theta + at[B1]};
+}
+
+real *head_first(struct head_tape *tape)
+{
+    return tape->slope1;
+}
+
 void head_forward(const struct head_call *call, const real *theta, const real *h, real *y,
                   struct head_tape *t)
+{
+    const struct head_config *const c = call->config;
+    const struct linear_map first = head_first_map(c, theta);
+    linear_forward(call->pool, t->slope1, c->Fd, h, c->LD, first.w, first.b, call->R,
+                   c->LD, c->Fd);
+    head_rest(call, theta, y, t);
+}
+
+void head_rest(const struct head_call *call, const real *theta, real *y,
+               struct head_tape *t)
 {
     const size_t R = call->R, Fd = call->config->Fd, half = Fd / 2, P = call->config->P;
     size_t dims[DIMS], at[TENSORS];
@@ -78,8 +101,6 @@ void head_forward(const struct head_call *call, const real *theta, const real *h
     const struct dropout drop2 = place(call, PLACE_2, PART_2);
     const struct dropout out = place(call, PLACE_OUT, PART_OUT);
 
-    linear_forward(call->pool, t->slope1, Fd, h, dims[LD], theta + at[W1], theta + at[B1],
-                   R, dims[LD], Fd);
     gelu_forward(call->pool, t->active1, Fd, t->slope1, Fd, R, Fd);
     dropout(call->pool, t->active1, R * Fd, &drop1);
     linear_forward(call->pool, t->slope2, half, t->active1, Fd, theta + at[W2],

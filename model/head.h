@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "model/dropout.h"
+#include "model/linear.h"
 #include "model/tensors.h"
 
 struct threads;
@@ -38,6 +39,12 @@ struct head_tape *head_tape(const struct head_config *config, size_t R, bool tra
 
 void head_forward(const struct head_call *call, const real *theta, const real *h, real *y,
                   struct head_tape *tape);
+/* The same in two halves, for who has w1 h + b1 by another way (model/fold.h): it goes
+ * where head_first() says, (R,Fd). */
+struct linear_map head_first_map(const struct head_config *config, const real *theta);
+real *head_first(struct head_tape *tape);
+void head_rest(const struct head_call *call, const real *theta, real *y,
+               struct head_tape *tape);
 /* dh and dtheta are added to; dy is used up. */
 void head_backward(const struct head_call *call, const real *theta, const real *h,
                    real *dy, real *dh, real *dtheta, struct head_tape *tape);

@@ -196,6 +196,8 @@ static int refit(struct learn *l, struct model *m, struct err *err)
         if (rc == 0)
             memcpy(m->theta, train_result(&l->fit.state, &l->spec->settings),
                    m->size * sizeof *m->theta);
+        if (rc == 0)
+            rc = artifact_fold(m, err);
     }
     panel_fini(&all);
     return rc;

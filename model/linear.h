@@ -19,6 +19,11 @@
 
 struct threads;
 
+/* Parameters of one map: w (O,I), b (O); both borrowed. */
+struct linear_map {
+    const real *w, *b;
+};
+
 /* Rows to provide for R rows. */
 size_t linear_rows(size_t R);
 

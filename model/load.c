@@ -312,7 +312,7 @@ static int read_weights(const struct safetensors *file, struct model *m, struct 
     if (rc == 0 && m->params != network_params(shape))
         rc = corrupt(err, "params");
     network_free(shape);
-    return rc;
+    return rc ? rc : artifact_fold(m, err);
 }
 
 static int read_all(const struct safetensors *file, struct model *m, struct err *err)

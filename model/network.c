@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "model/branch.h"
 #include "model/cycle.h"
+#include "model/fold.h"
 #include "model/head.h"
 #include "model/lift.h"
 #include "model/linear.h"
@@ -75,6 +76,7 @@ struct network {
     real *branch_out[BRANCHES], *d_branch_out[BRANCHES]; /* (R,D F) */
     real *h, *out, *straight;                            /* (R,L D), (R,P), with skip */
     real *d_z, *d_h, *d_out;
+    real *beside; /* (R, L + 2 C), not training: see fold.h */
     struct encoder_work *encoder_work;
     struct branch_tape *branch[BRANCHES];
     struct head_tape *head;
@@ -175,8 +177,10 @@ static void carve(struct network *n, struct arena *arena)
             branch_tape(&n->branch_config, B, c->V, n->training, n->encoder_work, arena);
     }
     n->head = head_tape(&n->head_config, rows, n->training, arena);
-    if (!n->training)
+    if (!n->training) {
+        n->beside = arena_reals(arena, R * fold_width(&n->branch_config, &n->lift));
         return;
+    }
     n->d_level = c->season ? arena_reals(arena, rows * c->L) : NULL;
     n->d_z = arena_reals(arena, R * c->L);
     n->d_h = arena_reals(arena, R * c->L * c->D);
@@ -326,35 +330,34 @@ static void add_skip(struct network *n, const real *theta)
         n->out[i] += n->straight[i];
 }
 
-static void forward(struct network *n, const real *theta, const real *x,
-                    const uint32_t *phase, size_t B, real *y)
+/* Steps 0 to 2: from the windows to their spectra. */
+static void begin(struct network *n, const real *theta, const real *x,
+                  const uint32_t *phase, size_t B)
 {
-    assert(B >= 1 && B <= n->max_batch);
     const struct network_config *const c = &n->config;
-    const size_t R = B * c->V;
-    const real *const gain = theta + n->at[GAIN], *const bias = theta + n->at[BIAS];
-    const real *const e = lift_vector(n, theta);
+    assert(B >= 1 && B <= n->max_batch);
+    assert(phase || !c->season);
     n->x = c->season ? n->level : x;
     n->phase = phase;
     n->B = B;
     const struct cycle cycle = cycle_of(n);
     if (c->season)
         cycle_remove(&cycle, n->pool, n->level, x, theta + n->at_cycle);
-    revin_forward(n->pool, n->z, n->mean, n->scale, n->x, gain, bias, B, c->L, c->V);
+    revin_forward(n->pool, n->z, n->mean, n->scale, n->x, theta + n->at[GAIN],
+                  theta + n->at[BIAS], B, c->L, c->V);
     lift_forward(&n->lift, n->pool, n->spectrum[REAL_BRANCH], n->spectrum[IMAG_BRANCH],
-                 n->z, R);
-    for (size_t i = 0; i < BRANCHES; i++) {
-        const struct branch_call branch = branch_call(n, i);
-        branch_forward(&branch, theta + n->at_branch[i], e, n->spectrum[i],
-                       n->branch_out[i], n->branch[i]);
-    }
-    lift_join(&n->lift, n->pool, n->h, n->z, e, n->branch_out[REAL_BRANCH],
-              n->branch_out[IMAG_BRANCH], R);
-    const struct head_call head = head_call(n);
-    head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
+                 n->z, B * c->V);
+}
+
+/* Step 6: from the head's output to the forecast. */
+static void finish(struct network *n, const real *theta, real *y)
+{
+    const struct network_config *const c = &n->config;
+    const struct cycle cycle = cycle_of(n);
     if (c->skip)
         add_skip(n, theta);
-    revin_restore(n->pool, y, n->out, n->mean, n->scale, gain, bias, B, c->P, c->V);
+    revin_restore(n->pool, y, n->out, n->mean, n->scale, theta + n->at[GAIN],
+                  theta + n->at[BIAS], n->B, c->P, c->V);
     if (c->season)
         cycle_restore(&cycle, n->pool, y, theta + n->at_cycle);
 }
@@ -363,10 +366,80 @@ void network_forward(struct network *n, const real *theta, const real *x,
                      const uint32_t *phase, size_t B, real *y,
                      const struct dropout_step *dropout)
 {
-    assert(phase || !n->config.season);
+    const real *const e = lift_vector(n, theta);
     n->p = dropout ? n->config.dropout : 0;
     n->step = dropout ? *dropout : (struct dropout_step){0};
-    forward(n, theta, x, phase, B, y);
+    begin(n, theta, x, phase, B);
+    for (size_t i = 0; i < BRANCHES; i++) {
+        const struct branch_call branch = branch_call(n, i);
+        branch_forward(&branch, theta + n->at_branch[i], e, n->spectrum[i],
+                       n->branch_out[i], n->branch[i]);
+    }
+    lift_join(&n->lift, n->pool, n->h, n->z, e, n->branch_out[REAL_BRANCH],
+              n->branch_out[IMAG_BRANCH], B * n->config.V);
+    const struct head_call head = head_call(n);
+    head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
+    finish(n, theta, y);
+}
+
+/* ---- folded ------------------------------------------------------------------------ */
+
+struct network_fold {
+    struct fold fold;
+};
+
+struct network_fold *network_fold_new(const struct network *n, const real *theta,
+                                      struct err *err)
+{
+    const real *const branches[] = {theta + n->at_branch[REAL_BRANCH],
+                                    theta + n->at_branch[IMAG_BRANCH]};
+    struct network_fold *const fold = mem_new(1, sizeof *fold);
+    if (fold_init(&fold->fold, &n->branch_config, &n->head_config, &n->lift,
+                  lift_vector(n, theta), branches, theta + n->at_head, err) == 0)
+        return fold;
+    free(fold);
+    return NULL;
+}
+
+void network_fold_free(struct network_fold *fold)
+{
+    if (!fold)
+        return;
+    fold_fini(&fold->fold);
+    free(fold);
+}
+
+/* A part of each row of the folded map's input: x (R,I) at its column. */
+static void place(struct network *n, size_t column, const real *x, size_t I)
+{
+    const size_t width = fold_width(&n->branch_config, &n->lift);
+    for (size_t r = 0; r < n->B * n->config.V; r++)
+        memcpy(n->beside + r * width + column, x + r * I, I * sizeof *x);
+}
+
+void network_forward_folded(struct network *n, const real *theta,
+                            const struct network_fold *fold, const real *x,
+                            const uint32_t *phase, size_t B, real *y)
+{
+    const struct network_config *const c = &n->config;
+    const size_t width = fold_width(&n->branch_config, &n->lift);
+    assert(!n->training);
+    n->p = 0;
+    n->step = (struct dropout_step){0};
+    begin(n, theta, x, phase, B);
+    place(n, 0, n->z, c->L);
+    for (size_t i = 0; i < BRANCHES; i++) {
+        const struct branch_call branch = branch_call(n, i);
+        const real *const u =
+            branch_hidden(&branch, theta + n->at_branch[i], fold->fold.in[i],
+                          n->spectrum[i], n->branch[i]);
+        place(n, c->L + i * c->C, u, c->C);
+    }
+    linear_forward(n->pool, head_first(n->head), c->Fd, n->beside, width,
+                   fold->fold.first, fold->fold.bias, B * c->V, width, c->Fd);
+    const struct head_call head = head_call(n);
+    head_rest(&head, theta + n->at_head, n->out, n->head);
+    finish(n, theta, y);
 }
 
 /* ---- backward ---------------------------------------------------------------------- */

@@ -99,6 +99,20 @@ void network_forward(struct network *network, const real *theta, const real *x,
                      const struct dropout_step *dropout);
 
 /*
+ * The same for forecasts, from what network_fold_new() multiplied out (model/fold.h): up
+ * to rounding the outputs of network_forward() without dropout.  Of a network made
+ * without `training`.
+ */
+struct network_fold;
+struct network_fold *network_fold_new(const struct network *network, const real *theta,
+                                      struct err *err)
+    __attribute__((warn_unused_result));
+void network_fold_free(struct network_fold *fold);
+void network_forward_folded(struct network *network, const real *theta,
+                            const struct network_fold *fold, const real *x,
+                            const uint32_t *phase, size_t B, real *y);
+
+/*
  * dtheta += gradient for dy (B,P,V) at the last forward pass, of a network made with
  * `training`.  dx (B,L,V) becomes the gradient of the input where it is not NULL; mean
  * and deviation of step 1 count as constants, as in the reference.

@@ -218,6 +218,36 @@ static void a_window_depends_on_itself_alone(void **state)
     }
 }
 
+/* F2, G6: what serves is multiplied out; it says the same, alone and in a batch. */
+static void folded_is_unfolded_and_alone(void **state)
+{
+    (void)state;
+    const size_t in = LENGTH * SERIES, out = HORIZON * SERIES;
+    struct network_config config = config_of(64);
+    config.skip = true;
+    struct network *const network = network_new(&config, BATCH, false, NULL, NULL);
+    real *const theta = malloc(network_size(network) * sizeof *theta);
+    network_init(network, theta, 1);
+    struct network_fold *const fold = network_fold_new(network, theta, NULL);
+    assert_non_null(fold);
+    fill_normal(x, BATCH * in, 1, 1);
+    network_forward(network, theta, x, NULL, BATCH, y, NULL);
+    network_forward_folded(network, theta, fold, x, NULL, BATCH, y2);
+    double worst = 0;
+    for (size_t i = 0; i < BATCH * out; i++)
+        worst = fmax(worst, fabs((double)y[i] - (double)y2[i]));
+    assert_true(worst < 1e-5);
+    const size_t before = allocations();
+    for (size_t b = 0; b < BATCH; b += 5)
+        network_forward_folded(network, theta, fold, x + b * in, NULL, 1, y + b * out);
+    assert_int_equal(allocations(), before);
+    for (size_t b = 0; b < BATCH; b += 5)
+        assert_memory_equal(y + b * out, y2 + b * out, out * sizeof *y);
+    network_fold_free(fold);
+    free(theta);
+    network_free(network);
+}
+
 /* G7: nothing is allocated inside a step or a forecast, whatever the threads. */
 static void calls_allocate_nothing(void **state)
 {
@@ -251,6 +281,7 @@ int main(void)
         cmocka_unit_test(float_is_double),
         cmocka_unit_test(extremes_stay_finite),
         cmocka_unit_test(a_window_depends_on_itself_alone),
+        cmocka_unit_test(folded_is_unfolded_and_alone),
         cmocka_unit_test(calls_allocate_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

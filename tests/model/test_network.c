@@ -320,7 +320,39 @@ static void a_cycle_goes_through_unseen(void **state)
     tear_down(&f);
 }
 
-/* ---- behaviour ------------------------------------------------------------------- */
+/* ---- behaviour --------------------------------------------------------------------- */
+
+/* F2: multiplied out it forecasts the same, and each sample by itself. */
+static void folded_is_unfolded(void **state)
+{
+    (void)state;
+    struct network_config configs[4] = {small(), small(), small(), small()};
+    configs[1].D = 1, configs[1].L = 11;
+    configs[2].V = 20;
+    configs[3].season = 5, configs[3].skip = true;
+    static const uint32_t phase[] = {2, 4};
+    for (size_t i = 0; i < 4; i++) {
+        struct fixture f;
+        struct err err = {0};
+        set_up(&f, configs[i], 2, NULL);
+        fill_normal(f.theta, f.size, 8, 0.3); /* no tensor at its first zeros */
+        struct network *const served = network_new(&configs[i], 2, false, NULL, &err);
+        struct network_fold *const fold = network_fold_new(served, f.theta, &err);
+        assert_true(served && fold);
+        real *const y = calloc(f.outputs, sizeof *y);
+        network_forward(served, f.theta, f.x, phase, 2, f.y, NULL);
+        network_forward_folded(served, f.theta, fold, f.x, phase, 2, y);
+        for (size_t k = 0; k < f.outputs; k++)
+            assert_close(y[k], f.y[k], 1e-11);
+        network_forward_folded(served, f.theta, fold, f.x + f.inputs / 2, phase + 1, 1,
+                               f.y);
+        assert_memory_equal(f.y, y + f.outputs / 2, f.outputs / 2 * sizeof *y);
+        free(y);
+        network_fold_free(fold);
+        network_free(served);
+        tear_down(&f);
+    }
+}
 
 /* F4: a series sees itself and those before it, and nothing else. */
 static void series_see_what_they_should(void **state)
@@ -444,6 +476,7 @@ int main(void)
         cmocka_unit_test(gradients),
         cmocka_unit_test(input_gradient),
         cmocka_unit_test(a_cycle_goes_through_unseen),
+        cmocka_unit_test(folded_is_unfolded),
         cmocka_unit_test(series_see_what_they_should),
         cmocka_unit_test(forecasts_scale_with_the_series),
         cmocka_unit_test(dropout_is_a_function_of_seed_and_step),
