@@ -55,7 +55,7 @@ static void print_judgement(const json_t *result)
     table_print(t, stdout);
     table_free(t);
     printf(
-        "\nA candidate serves a series only where it beat every simpler one by more than "
+        "\nA candidate serves a series only where it beat the simpler ones by more than "
         "chance.\n");
     if (text_of(result, "note")[0])
         printf("\n%s\n", text_of(result, "note"));

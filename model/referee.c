@@ -20,6 +20,10 @@ enum {
 
 static const double standard_errors = 2, least_observations = 3;
 
+/* Neighbouring stretches share targets: where correlation falls linearly to nothing
+ * over the horizon, the variance of a stretch's mean is two thirds of what counts. */
+static const double shared = 1.5;
+
 /* Number of the pair (simple, complex), simple < complex. */
 static size_t pair_of(int simple, int complex)
 {
@@ -115,7 +119,37 @@ static void hear_band(const struct hearing *h, int c, size_t s, size_t j, double
     score_band(score, quantiles, z * sd + mean);
 }
 
-static void add_duels(const struct hearing *h, size_t s,
+/* Rows up to the end of a bucket: the length of a stretch. */
+static size_t bucket_end(size_t P, int bucket)
+{
+    const size_t part = (size_t)8 >> bucket; /* cut at 1/8, 1/4, 1/2 and the end */
+    return (P + part - 1) / part;
+}
+
+static void close_stretch(struct duel *d)
+{
+    d->count += d->open;
+    d->sum += d->open_sum;
+    d->squares += d->open_sum * d->open_sum;
+    d->products += d->open_sum * d->open;
+    d->sizes += d->open * d->open;
+    d->open = d->open_sum = 0;
+}
+
+/* The origins of a series come in order of time. */
+static void add_difference(struct duel *d, double difference, size_t row, size_t end,
+                           double stride)
+{
+    if (d->open > 0 && row >= d->open_row + end)
+        close_stretch(d);
+    if (d->open <= 0)
+        d->open_row = row;
+    d->open += 1;
+    d->open_sum += difference;
+    d->rows += stride;
+}
+
+static void add_duels(const struct hearing *h, size_t s, size_t row,
                       const struct tally tally[CANDIDATES][MODEL_BUCKETS])
 {
     for (int c = 1; c < CANDIDATES; c++)
@@ -127,20 +161,18 @@ static void add_duels(const struct hearing *h, size_t s,
                 if (x->count <= 0 || y->count <= 0)
                     continue;
                 const double d = x->absolute / x->count - y->absolute / y->count;
-                struct duel *const duel = duel_at(h->referee, pair_of(simple, c), s, b);
-                duel->count += 1;
-                duel->sum += d;
-                duel->square += d * d;
-                duel->rows += h->stride;
+                add_difference(duel_at(h->referee, pair_of(simple, c), s, b), d, row,
+                               bucket_end(h->referee->P, b), h->stride);
             }
         }
 }
 
-/* Series s at one origin: forecasts y[c] + at, W apart; actuals from z, cols apart. */
-static void hear_series(const struct hearing *h, size_t s, size_t at, size_t W,
-                        const double *z)
+/* Series s at the origin `row`: forecasts y[c] + at, W apart. */
+static void hear_series(const struct hearing *h, size_t s, size_t row, size_t at,
+                        size_t W)
 {
     const struct referee *const r = h->referee;
+    const double *const z = h->panel->z + row * h->panel->cols + s;
     struct tally tally[CANDIDATES][MODEL_BUCKETS] = {0};
     for (int c = 0; c < CANDIDATES; c++) {
         if (!(h->mask >> c & 1))
@@ -166,7 +198,7 @@ static void hear_series(const struct hearing *h, size_t s, size_t at, size_t W,
         }
     }
     if (h->what & HEAR_DUEL)
-        add_duels(h, s, tally);
+        add_duels(h, s, row, tally);
 }
 
 static void keep_series(const struct hearing *h, size_t s, size_t slot, size_t at,
@@ -219,7 +251,7 @@ static int hear_group(const struct hearing *h, const struct candidate_task *task
             const struct origin o = at[done + i];
             for (size_t c = 0; c < W; c++) {
                 const double *const z = h->panel->z + o.row * cols + o.col + c;
-                hear_series(h, o.col + c, i * r->P * W + c, W, z);
+                hear_series(h, o.col + c, o.row, i * r->P * W + c, W);
                 if (keep)
                     keep_series(h, o.col + c, slot, i * r->P * W + c, W, z);
             }
@@ -289,38 +321,54 @@ int referee_hear(struct referee *referee, const struct candidate_task *task,
 
 /* ---- deciding ---------------------------------------------------------------------- */
 
-/* Steps up to the end of a bucket. */
-static double bucket_end(size_t P, int bucket)
+/* Student's quantile, for n degrees of freedom, of the chance at which the normal one
+ * is z (Abramowitz, Stegun 26.7.5); too small by 4 % for two degrees. */
+static double student(double z, double n)
 {
-    const size_t part = (size_t)8 >> bucket; /* cut at 1/8, 1/4, 1/2 and the end */
-    return (double)((P + part - 1) / part);
+    const double z2 = z * z;
+    const double a = (z2 + 1) / 4, b = ((5 * z2 + 16) * z2 + 3) / 96,
+                 c = (((3 * z2 + 19) * z2 + 17) * z2 - 15) / 384;
+    return z * (1 + (a + (b + c / n) / n) / n);
 }
 
-/* Mean difference and its standard error, infinite when nothing can be said. */
+/* Mean difference, and by how much it must be below zero; infinite when nothing can be
+ * said. */
 static void weigh(const struct referee *r, size_t pair, size_t series, int bucket,
-                  double *mean, double *error)
+                  double *mean, double *margin)
 {
-    const struct duel *const d = duel_at(r, pair, series, bucket);
-    const double end = bucket_end(r->P, bucket);
-    const double observations = d->count > 0 ? (d->rows + end - 1) / end : 0;
-    *mean = d->count > 0 ? d->sum / d->count : 0;
-    *error = (double)INFINITY;
-    if (observations >= least_observations) {
-        const double variance = fmax(d->square / d->count - *mean * *mean, 0);
-        *error = sqrt(variance / observations);
-    }
+    struct duel d = *duel_at(r, pair, series, bucket);
+    const double end = (double)bucket_end(r->P, bucket);
+    close_stretch(&d);
+    *mean = d.count > 0 ? d.sum / d.count : 0;
+    *margin = (double)INFINITY;
+    if (d.count <= 0 || (d.rows + end - 1) / end < least_observations)
+        return;
+    /* As many stretches of one size would say as much. */
+    const double stretches = d.count * d.count / d.sizes, freedom = stretches - 1;
+    if (freedom <= 0)
+        return;
+    const double spread = fmax(d.squares - *mean * (2 * d.products - *mean * d.sizes), 0);
+    const double error = sqrt(shared * spread * stretches / freedom) / d.count;
+    *margin = student(standard_errors, freedom) * error;
 }
 
-/* Whether the complex candidate beat the simple one; series may be the row after the
- * last, which speaks for all. */
-static bool beats(const struct referee *r, int simple, int complex, size_t series,
-                  int bucket)
+/* How a complex candidate did against a simple one. */
+enum outcome { WORSE, BETTER, CLEARLY_BETTER };
+
+static enum outcome outcome_of(double mean, double margin)
+{
+    return mean < -margin ? CLEARLY_BETTER : mean > 0 ? WORSE : BETTER;
+}
+
+/* series may be the row after the last, which speaks for all. */
+static enum outcome compare(const struct referee *r, int simple, int complex,
+                            size_t series, int bucket)
 {
     const size_t pair = pair_of(simple, complex);
-    double mean = 0, error = 0;
+    double mean = 0, margin = 0;
     if (series < r->series) {
-        weigh(r, pair, series, bucket, &mean, &error);
-        return mean < -standard_errors * error;
+        weigh(r, pair, series, bucket, &mean, &margin);
+        return outcome_of(mean, margin);
     }
     double heard = 0;
     for (size_t s = 0; s < r->series; s++) {
@@ -329,10 +377,10 @@ static bool beats(const struct referee *r, int simple, int complex, size_t serie
         if (isinf(e))
             continue;
         mean += m;
-        error += e;
+        margin += e;
         heard += 1;
     }
-    return heard > 0 && mean < -standard_errors * error;
+    return outcome_of(mean, heard > 0 ? margin : (double)INFINITY);
 }
 
 static unsigned char decide(const struct referee *r, unsigned mask, size_t series,
@@ -342,11 +390,12 @@ static unsigned char decide(const struct referee *r, unsigned mask, size_t serie
     for (int c = 0; c < CANDIDATES; c++) {
         if (!(mask >> c & 1))
             continue;
-        bool best = true;
+        bool displaces = true;
         for (int simple = 0; simple < c; simple++)
             if (mask >> simple & 1)
-                best &= beats(r, simple, c, series, bucket);
-        if (champion < 0 || best)
+                displaces &= compare(r, simple, c, series, bucket) >=
+                             (simple == champion ? CLEARLY_BETTER : BETTER);
+        if (champion < 0 || displaces)
             champion = c;
     }
     return (unsigned char)champion;

@@ -2,13 +2,22 @@
 /*
  * referee.h -- lets candidates forecast the same origins, and says who serves where.
  *
- * The rule, per series and bucket of the horizon: a candidate serves only if it beat
- * every simpler one, that is, if over the origins both forecast the mean difference of
- * their absolute errors is below minus two standard errors.  Windows overlap, so the
- * error counts span / horizon observations instead of the number of origins, where
- * span is the rows from the first target to the last and horizon is where the bucket
- * ends: targets further apart than that are no longer shared.  With fewer than three
- * observations the simpler one stays.
+ * The rule, per series and bucket of the horizon: candidates come forward from the
+ * simplest on, and one displaces the champion so far only if over the origins both
+ * forecast the mean difference of their absolute errors is below minus two standard
+ * errors, and if no simpler candidate at all did better than it.  (Of one that did not
+ * displace the champion no more is asked: were it, every poor and erratic candidate in
+ * the table would shield the simplest from a good one.)
+ *
+ * Windows overlap, so the observations counted are not origins but stretches of them as
+ * long as the horizon, where horizon is the end of the bucket: targets further apart
+ * than that are not shared.  The standard error is that of the stretches' means (batch
+ * means: Law, Carson 1979), in which what differs from hour to hour has averaged out,
+ * with an allowance for the targets that neighbouring stretches share.  It is itself
+ * known from few stretches, so "two" is widened as Student's t asks, to the same chance
+ * of error.  With fewer than three observations, span / horizon, the simpler one stays;
+ * span is the rows from the first target to the last.
+ *
  * A duel between candidates without training can be heard over all history, one with
  * a trained candidate only after its own fit and stop parts: call referee_hear() for
  * each part with those who may take part.
@@ -41,10 +50,13 @@ enum {
     HEAR_KEEP = 8,  /* keep residuals of origins spread evenly over the part */
 };
 
-/* The difference of two candidates' errors, over origins. */
+/* The difference of two candidates' errors over origins, in stretches: of one, the sum
+ * is s and the number of origins n. */
 struct duel {
-    double count, sum, square;
-    double rows; /* from the first origin to the last, near enough: count x stride */
+    double count, sum, squares, products, sizes; /* of n, s, s s, s n, n n */
+    double rows;           /* from the first origin to the last: count x stride */
+    double open, open_sum; /* n and s of the stretch that goes on */
+    size_t open_row;       /* where it began */
 };
 
 /* Who serves a series in a bucket, and who if the trained candidate cannot. */

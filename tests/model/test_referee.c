@@ -72,9 +72,10 @@ static void buckets_cut_the_horizon(void **state)
         }
 }
 
-/* Lets naive and seasonal_naive (season 8) forecast all of z; returns who serves the
- * last bucket, whose end is the horizon. */
-static int champion_of(double *z, size_t rows, size_t P, struct referee *keep)
+/* Lets those of mask (season 8) forecast all of z; returns who serves the last bucket,
+ * whose end is the horizon. */
+static int champion_among(unsigned mask, double *z, size_t rows, size_t P,
+                          struct referee *keep)
 {
     const struct panel panel = panel_of(z, rows, 1, 1);
     const struct candidate_task task = {
@@ -86,11 +87,11 @@ static int champion_of(double *z, size_t rows, size_t P, struct referee *keep)
     pulse_start(&pulse, NULL, "judge", 0, 0);
     assert_ok(referee_init(&referee, &panel, P, &err), &err);
     assert_ok(windows_init(&windows, &panel, 8, P, 8, 0, rows, 1, &err), &err);
-    assert_ok(referee_hear(&referee, &task, &windows, 1, candidate_untrained(),
+    assert_ok(referee_hear(&referee, &task, &windows, 1, mask,
                            HEAR_DUEL | HEAR_SCORE | HEAR_KEEP, &pulse, &err),
               &err);
     struct verdict verdicts[2 * MODEL_BUCKETS];
-    referee_decide(&referee, candidate_untrained(), verdicts);
+    referee_decide(&referee, mask, verdicts);
     referee_skills(&referee, verdicts);
     const int champion = verdicts[MODEL_BUCKETS - 1].champion;
     assert_int_equal(verdicts[2 * MODEL_BUCKETS - 1].champion, champion);
@@ -102,16 +103,56 @@ static int champion_of(double *z, size_t rows, size_t P, struct referee *keep)
     return champion;
 }
 
+static int champion_of(double *z, size_t rows, size_t P, struct referee *keep)
+{
+    return champion_among(candidate_untrained(), z, rows, P, keep);
+}
+
+static const unsigned naives = 1u << CANDIDATE_NAIVE | 1u << CANDIDATE_SEASONAL_NAIVE;
+
 static void a_season_is_seen(void **state)
 {
     (void)state;
     double z[200];
     for (int i = 0; i < 200; i++)
         z[i] = sin(i * M_PI / 4) + 0.1 * rng_normal(stream, (uint64_t)i);
-    assert_int_equal(champion_of(z, 200, 16, NULL), CANDIDATE_SEASONAL_NAIVE);
+    assert_int_equal(champion_among(naives, z, 200, 16, NULL), CANDIDATE_SEASONAL_NAIVE);
     /* With fewer than three horizons of evidence the simpler one serves. */
-    assert_int_equal(champion_of(z, 8 + 40, 16, NULL), CANDIDATE_NAIVE);
-    assert_int_equal(champion_of(z, 8 + 48, 16, NULL), CANDIDATE_SEASONAL_NAIVE);
+    assert_int_equal(champion_among(naives, z, 8 + 40, 16, NULL), CANDIDATE_NAIVE);
+    assert_int_equal(champion_among(naives, z, 8 + 48, 16, NULL),
+                     CANDIDATE_SEASONAL_NAIVE);
+}
+
+/* On white noise both naives are equally poor, so who serves beside the simplest does
+ * so by chance: two standard errors allow 2.3 %, whatever the number of stretches. */
+static void chance_is_what_two_standard_errors_leave(void **state)
+{
+    (void)state;
+    enum { RUNS = 400, ROWS = 256 };
+    static const size_t horizons[] = {4, 16, 64};
+    for (size_t h = 0; h < sizeof horizons / sizeof *horizons; h++) {
+        int lucky = 0;
+        for (uint64_t run = 0; run < RUNS; run++) {
+            double z[ROWS];
+            for (uint64_t i = 0; i < ROWS; i++)
+                z[i] = rng_normal(stream, run * 1000 + i);
+            lucky +=
+                champion_among(naives, z, ROWS, horizons[h], NULL) != CANDIDATE_NAIVE;
+        }
+        assert_true(lucky <= 16);
+    }
+}
+
+/* An advantage that comes every day is seen although it is far smaller than what the
+ * errors vary within the day. */
+static void a_daily_rhythm_of_the_errors_hides_nothing(void **state)
+{
+    (void)state;
+    enum { ROWS = 480, P = 16 };
+    double z[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        z[i] = i % 8 == 0 ? 8 + 0.5 * (i / 8 % 2) : 0.5 * (i / 8 % 2);
+    assert_int_equal(champion_among(naives, z, ROWS, P, NULL), CANDIDATE_SEASONAL_NAIVE);
 }
 
 static void noise_is_served_by_the_simplest(void **state)
@@ -159,7 +200,7 @@ static void scores_are_the_plain_means(void **state)
     struct model_figure figures[(CANDIDATES + 1) * (MODEL_BUCKETS + 1)];
     const size_t n =
         referee_figures(&referee, candidate_untrained(), verdicts, &scale, figures);
-    assert_int_equal(n, 3 * (MODEL_BUCKETS + 1));
+    assert_int_equal(n, CANDIDATES * (MODEL_BUCKETS + 1)); /* all but one, the champion */
     const struct model_figure *const whole = &figures[MODEL_BUCKETS];
     assert_string_equal(whole->candidate, "naive");
     assert_int_equal(whole->bucket, -1);
@@ -241,6 +282,8 @@ int main(void)
         cmocka_unit_test(seasonal_goes_back_by_whole_seasons),
         cmocka_unit_test(buckets_cut_the_horizon),
         cmocka_unit_test(a_season_is_seen),
+        cmocka_unit_test(chance_is_what_two_standard_errors_leave),
+        cmocka_unit_test(a_daily_rhythm_of_the_errors_hides_nothing),
         cmocka_unit_test(noise_is_served_by_the_simplest),
         cmocka_unit_test(scores_are_the_plain_means),
         cmocka_unit_test(pinball_and_coverage_are_counted),
