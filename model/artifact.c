@@ -21,6 +21,9 @@ struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_
     m->by_name = mem_new(series, sizeof *m->by_name);
     m->mean = mem_new(series, sizeof *m->mean);
     m->sd = mem_new(series, sizeof *m->sd);
+    m->profiles = mem_new(series + 1, sizeof *m->profiles);
+    for (size_t s = 0; s <= series; s++)
+        m->profiles[s] = profile_default;
     m->verdicts = mem_new((series + 1) * MODEL_BUCKETS, sizeof *m->verdicts);
     return m;
 }
@@ -35,6 +38,7 @@ void model_free(struct model *model)
     free(model->by_name);
     free(model->mean);
     free(model->sd);
+    free(model->profiles);
     free(model->verdicts);
     for (int c = 0; c < CANDIDATES; c++)
         bands_fini(&model->bands[c]);
@@ -135,6 +139,12 @@ size_t model_tail_rows(const struct model *model)
 {
     const size_t season = model->theta ? rhythm_season(&model->spec, model->season) : 0;
     const size_t rhythm = rhythm_rows(season);
-    const size_t tail = candidate_tail(model->spec.lookback, model->season);
-    return rhythm > tail ? rhythm : tail;
+    const size_t tail =
+        candidate_tail(model->spec.lookback, model->season, model->spec.horizon);
+    size_t rows = rhythm > tail ? rhythm : tail;
+    for (size_t s = 0; s <= model->series; s++) {
+        const size_t reach = profile_reach(model->profiles[s], model->season);
+        rows = reach > rows ? reach : rows;
+    }
+    return rows;
 }

@@ -13,7 +13,7 @@
 #include "model/referee.h"
 
 /* What a file of one says it is. */
-#define MODEL_FORMAT "frwkvd model 1"
+#define MODEL_FORMAT "frwkvd model 2"
 
 struct model {
     struct model_spec spec;
@@ -24,6 +24,7 @@ struct model {
     size_t *by_name;   /* indices of names in strcmp() order */
     double *mean, *sd; /* of each series, of all rows */
 
+    struct profile *profiles; /* (series + 1); the last for strangers */
     struct verdict *verdicts; /* (series + 1, MODEL_BUCKETS); the last for strangers */
     /* Of a candidate that may serve somebody, else empty.  (series + 1) rows: offsets in
      * the data's units, the strangers' row in their own deviations. */

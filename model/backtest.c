@@ -38,6 +38,7 @@ struct backtest {
     struct frwkv frwkv;
     struct referee referee;
     struct bands bands[CANDIDATES];
+    struct profile *profiles; /* (series + 1) */
     struct verdict *verdicts;
 };
 
@@ -82,7 +83,8 @@ static int hear(struct backtest *b, size_t from, size_t to, unsigned mask, unsig
         .panel = &b->panel,
         .P = b->spec->horizon,
         .season = b->season,
-        .tail = candidate_tail(b->spec->lookback, b->season),
+        .tail = candidate_tail(b->spec->lookback, b->season, b->spec->horizon),
+        .profiles = b->profiles,
         .frwkv = &b->frwkv,
     };
     struct windows windows;
@@ -150,6 +152,8 @@ int model_backtest(const struct grid *grid, const struct model_spec *spec,
     int rc = -1;
     b.pool = threads_start(hooks ? hooks->threads : 1);
     b.season = spec->season ? spec->season : panel_season(&b.panel, b.cut.fit);
+    b.profiles = mem_new(grid->cols + 1, sizeof *b.profiles);
+    profile_choose(&b.panel, spec->horizon, b.season, b.cut.stop, b.profiles);
     b.verdicts = mem_new((grid->cols + 1) * MODEL_BUCKETS, sizeof *b.verdicts);
     if ((takes_part(&b, CANDIDATE_FRWKV) && train_frwkv(&b, grid, err)) ||
         referee_init(&b.referee, &b.panel, spec->horizon, err) || choose(&b, err) ||
@@ -159,6 +163,7 @@ int model_backtest(const struct grid *grid, const struct model_spec *spec,
 out:
     for (int c = 0; c < CANDIDATES; c++)
         bands_fini(&b.bands[c]);
+    free(b.profiles);
     free(b.verdicts);
     referee_fini(&b.referee);
     frwkv_fini(&b.frwkv);

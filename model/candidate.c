@@ -10,6 +10,8 @@ enum { TAIL_SEASONS = 4 };
 const struct candidate candidates[CANDIDATES] = {
     [CANDIDATE_NAIVE] = {"naive", false, naive_forecast},
     [CANDIDATE_SEASONAL_NAIVE] = {"seasonal_naive", false, seasonal_forecast},
+    [CANDIDATE_DRIFT] = {"drift", false, drift_forecast},
+    [CANDIDATE_PROFILE] = {"profile", false, profile_forecast},
     [CANDIDATE_FRWKV] = {"frwkv", true, frwkv_forecast},
 };
 
@@ -34,8 +36,9 @@ const char *model_candidate(size_t index)
     return index < CANDIDATES ? candidates[index].name : NULL;
 }
 
-size_t candidate_tail(size_t lookback, size_t season)
+size_t candidate_tail(size_t lookback, size_t season, size_t horizon)
 {
     const size_t seasons = TAIL_SEASONS * season;
-    return seasons > lookback ? seasons : lookback;
+    const size_t rows = seasons > lookback ? seasons : lookback;
+    return rows > horizon ? rows : horizon + 1;
 }

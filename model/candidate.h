@@ -3,9 +3,9 @@
  * candidate.h -- everything that can forecast, behind one table.
  *
  * The table is ordered from the simplest: the referee lets a candidate serve only
- * where it beat every one before it.  A candidate without training looks back at most
- * `tail` rows, so an answer never depends on how much history a caller happens to
- * hold.
+ * where it beat those before it.  A candidate without training looks back at most
+ * `tail` rows (profile: as far as its cycles reach), so an answer never depends on how
+ * much history a caller happens to hold.
  */
 #ifndef CANDIDATE_H
 #define CANDIDATE_H
@@ -14,15 +14,25 @@
 #include <stddef.h>
 
 #include "model/panel.h"
+#include "model/profile.h"
 
 struct frwkv;
 
-enum { CANDIDATE_NAIVE, CANDIDATE_SEASONAL_NAIVE, CANDIDATE_FRWKV, CANDIDATES };
+enum {
+    CANDIDATE_NAIVE,
+    CANDIDATE_SEASONAL_NAIVE,
+    CANDIDATE_DRIFT,
+    CANDIDATE_PROFILE,
+    CANDIDATE_FRWKV,
+    CANDIDATES
+};
 
 struct candidate_task {
     const struct panel *panel;
     size_t P, season, tail; /* steps; rows looked back at */
-    struct frwkv *frwkv;    /* NULL where nothing was trained */
+    /* One per column of the panel; NULL: profile_default for all. */
+    const struct profile *profiles;
+    struct frwkv *frwkv; /* NULL where nothing was trained */
 };
 
 struct candidate {
@@ -42,14 +52,19 @@ int candidate_find(const char *name);
 /* The mask of candidates that need no training; bit i is candidate i. */
 unsigned candidate_untrained(void);
 
-/* Rows looked back at: a few seasons, so that gaps of whole seasons are bridged. */
-size_t candidate_tail(size_t lookback, size_t season);
+/* Rows looked back at: a few seasons, so that gaps of whole seasons are bridged, and
+ * one more than the horizon, so that drift has seen a slope for as long. */
+size_t candidate_tail(size_t lookback, size_t season, size_t horizon);
 
 /* The functions behind the table. */
 void naive_forecast(const struct candidate_task *task, const struct origin *at,
                     size_t count, double *y);
 void seasonal_forecast(const struct candidate_task *task, const struct origin *at,
                        size_t count, double *y);
+void drift_forecast(const struct candidate_task *task, const struct origin *at,
+                    size_t count, double *y);
+void profile_forecast(const struct candidate_task *task, const struct origin *at,
+                      size_t count, double *y);
 void frwkv_forecast(const struct candidate_task *task, const struct origin *at,
                     size_t count, double *y);
 

@@ -22,8 +22,9 @@
 enum { CHUNK = 32 }; /* series at a time */
 
 struct forecaster_work {
-    size_t rows, tail;     /* looked at; by candidates without training */
-    struct panel raw;      /* (tail, CHUNK), one series a window */
+    size_t rows;           /* of the tail looked at */
+    size_t tail;           /* of them, by most candidates */
+    struct panel raw;      /* (rows, CHUNK), one series a window */
     struct panel z;        /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */
     double *y[CANDIDATES]; /* (CHUNK, P); the network's of a joint model (P, series) */
     struct frwkv frwkv;
@@ -35,7 +36,7 @@ struct column {
     size_t index;  /* in the request */
     size_t series; /* in the model, or its count for a stranger */
     double mean, sd, missing;
-    bool seen; /* any value in the tail of candidates without training */
+    bool seen; /* any value in the part of the tail that every candidate reads */
 };
 
 /* ---- work space -------------------------------------------------------------------- */
@@ -54,8 +55,8 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
     const size_t width = joint ? model->series : 1;
     const size_t P = model->spec.horizon;
     w->rows = model_tail_rows(model);
-    w->tail = candidate_tail(model->spec.lookback, model->season);
-    bool ok = panel_space(&w->raw, w->tail, CHUNK, 1) == 0;
+    w->tail = candidate_tail(model->spec.lookback, model->season, P);
+    bool ok = panel_space(&w->raw, w->rows, CHUNK, 1) == 0;
     if (model->theta)
         ok &= panel_space(&w->z, w->rows, joint ? width : CHUNK, width) == 0;
     for (int c = 0; c < CANDIDATES; c++) {
@@ -90,14 +91,14 @@ void forecaster_work_free(struct forecaster_work *work)
 /* ---- reading the tail -------------------------------------------------------------- */
 
 static struct column look_up(const struct model *m, const struct grid *tail, size_t index,
-                             size_t rows, size_t simple)
+                             size_t rows, size_t recent_rows)
 {
     struct column c = {.index = index, .series = artifact_find(m, tail->names[index])};
     const double *const values = tail->values + (tail->rows - rows) * tail->cols + index;
     size_t recent = 0;
     for (size_t i = 0; i < rows; i++) {
         const bool here = isfinite(values[i * tail->cols]);
-        c.seen |= here && rows - i <= simple;
+        c.seen |= here && rows - i <= recent_rows;
         recent += here && rows - i <= m->spec.lookback;
     }
     c.missing = 1 - (double)recent / (double)m->spec.lookback;
@@ -145,8 +146,10 @@ static void run_simple(const struct model *m, struct forecaster_work *w,
                        size_t count)
 {
     struct origin at[CHUNK];
+    struct profile profiles[CHUNK];
     w->raw.cols = count;
     for (size_t i = 0; i < count; i++) {
+        profiles[i] = m->profiles[columns[i].series];
         copy_column(&w->raw, i, tail, &columns[i], 0, 1);
         at[i] = (struct origin){(uint32_t)w->raw.rows, (uint32_t)i};
     }
@@ -155,6 +158,7 @@ static void run_simple(const struct model *m, struct forecaster_work *w,
         .P = m->spec.horizon,
         .season = m->season,
         .tail = w->tail,
+        .profiles = profiles,
     };
     for (int c = 0; c < CANDIDATES; c++)
         if (!candidates[c].trained)
@@ -322,8 +326,7 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
                        tail->cols);
     for (size_t i = 0; i < tail->cols; i++)
         columns[i] = look_up(model, tail, i, rows, work->tail);
-    work->z.rows = rows;
-    work->raw.rows = rows < work->tail ? rows : work->tail;
+    work->raw.rows = work->z.rows = rows;
     work->z.first_step = panel_first_step(tail) + (int64_t)(tail->rows - rows);
     if (work->has_network && joint)
         run_network_joint(model, work, tail, columns);

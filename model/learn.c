@@ -87,14 +87,15 @@ static int train_frwkv(struct learn *l, struct err *err)
 }
 
 /* Origins whose targets lie in rows [from, to), no earlier than row `first`. */
-static int hear(struct learn *l, size_t first, size_t from, size_t to, unsigned mask,
-                unsigned what, size_t *count, struct err *err)
+static int hear(struct learn *l, const struct model *m, size_t first, size_t from,
+                size_t to, unsigned mask, unsigned what, size_t *count, struct err *err)
 {
     const struct candidate_task task = {
         .panel = &l->panel,
         .P = l->spec->horizon,
         .season = l->season,
-        .tail = candidate_tail(l->spec->lookback, l->season),
+        .tail = candidate_tail(l->spec->lookback, l->season, l->spec->horizon),
+        .profiles = m->profiles,
         .frwkv = &l->frwkv,
     };
     struct windows windows;
@@ -131,9 +132,9 @@ static int judge(struct learn *l, struct model *m, struct err *err)
     const size_t half = from + (end - from) / 2;
     if (referee_init(&l->referee, &l->panel, P, err))
         return -1;
-    if ((l->trained &&
-         hear(l, first, 0, from + P - 1, candidate_untrained(), HEAR_DUEL, NULL, err)) ||
-        hear(l, first, from, end, l->mask, HEAR_DUEL | HEAR_SCORE | HEAR_KEEP,
+    if ((l->trained && hear(l, m, first, 0, from + P - 1, candidate_untrained(),
+                            HEAR_DUEL, NULL, err)) ||
+        hear(l, m, first, from, end, l->mask, HEAR_DUEL | HEAR_SCORE | HEAR_KEEP,
              &m->report.windows_judge, err))
         return -1;
     for (int c = 0; c < CANDIDATES; c++)
@@ -141,7 +142,7 @@ static int judge(struct learn *l, struct model *m, struct err *err)
             referee_bands(&l->referee, c, 0, 0.5, NULL, &l->half[c], err))
             return -1;
     l->referee.bands = l->half;
-    if (end - half >= P && hear(l, first, half, end, l->mask, HEAR_BANDS, NULL, err))
+    if (end - half >= P && hear(l, m, first, half, end, l->mask, HEAR_BANDS, NULL, err))
         return -1;
     referee_decide(&l->referee, l->mask, m->verdicts);
     settle_strangers(m);
@@ -212,6 +213,7 @@ static int learn(struct learn *l, struct model *m, struct err *err)
         return -1;
     l->season = l->spec->season ? l->spec->season : panel_season(&l->panel, l->cut.fit);
     m->season = l->season;
+    profile_choose(&l->panel, l->spec->horizon, l->season, l->cut.stop, m->profiles);
     if ((l->trained && train_frwkv(l, err)) || judge(l, m, err))
         return -1;
     fill_report(l, m);

@@ -215,6 +215,20 @@ static int read_scales(const struct safetensors *file, struct model *m, struct e
     return 0;
 }
 
+static int read_profiles(const struct safetensors *file, struct model *m, struct err *err)
+{
+    const size_t rows = m->series + 1;
+    const struct safetensor *const t =
+        find(file, "profile", SAFETENSOR_U8, rows * sizeof *m->profiles, err);
+    if (!t)
+        return -1;
+    memcpy(m->profiles, t->data, rows * sizeof *m->profiles);
+    for (size_t s = 0; s < rows; s++)
+        if (!profile_is_valid(m->profiles[s]))
+            return corrupt(err, "profile");
+    return 0;
+}
+
 static int read_verdicts(const struct safetensors *file, struct model *m, struct err *err)
 {
     const size_t count = (m->series + 1) * MODEL_BUCKETS;
@@ -317,7 +331,8 @@ static int read_weights(const struct safetensors *file, struct model *m, struct 
 
 static int read_all(const struct safetensors *file, struct model *m, struct err *err)
 {
-    if (read_scales(file, m, err) || read_verdicts(file, m, err))
+    if (read_scales(file, m, err) || read_profiles(file, m, err) ||
+        read_verdicts(file, m, err))
         return -1;
     for (int c = 0; c < CANDIDATES; c++) {
         if (!artifact_serves(m, c))

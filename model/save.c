@@ -6,6 +6,7 @@
  */
 #include "model/model.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,9 @@ static void add_tables(struct list *list, const struct model *m, const struct ta
     const size_t rows = m->series + 1;
     add(list, "mean", SAFETENSOR_F64, m->mean, 1, &m->series);
     add(list, "sd", SAFETENSOR_F64, m->sd, 1, &m->series);
+    static_assert(sizeof *m->profiles == 2, "a profile is saved as two bytes");
+    const size_t profiles[] = {rows, 2};
+    add(list, "profile", SAFETENSOR_U8, m->profiles, 2, profiles);
     const size_t verdicts[] = {rows, MODEL_BUCKETS};
     add(list, "champion", SAFETENSOR_U8, t->champion, 2, verdicts);
     add(list, "fallback", SAFETENSOR_U8, t->fallback, 2, verdicts);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/candidate.h"
 #include "tests/model/small.h"
 
 #include <unistd.h>
@@ -37,7 +38,7 @@ static void every_window_counts_once(void **state)
     assert_int_equal(r.windows_stop, 100 - 8 + 1);
     assert_int_equal(r.windows_judge, 100 - 8 + 1);
     assert_int_equal(r.season, 8);
-    assert_int_equal(r.figure_count, 4 * (MODEL_BUCKETS + 1));
+    assert_int_equal(r.figure_count, (CANDIDATES + 1) * (MODEL_BUCKETS + 1));
     assert_int_equal(r.series_count, 2);
     assert_true(r.epoch_count > 0);
 
@@ -112,8 +113,8 @@ static void candidates_can_be_named(void **state)
     assert_err(model_backtest(&grid, &spec, &split, unknown, 2, NULL, &r, &err), &err,
                ERR_INVALID, "model: no candidate \"oracle\"");
     assert_string_equal(model_candidate(0), "naive");
-    assert_string_equal(model_candidate(2), "frwkv");
-    assert_null(model_candidate(3));
+    assert_string_equal(model_candidate(CANDIDATES - 1), "frwkv");
+    assert_null(model_candidate(CANDIDATES));
     grid_fini(&grid);
 }
 
