@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "model/frwkv.h"
+#include "model/in_context.h"
 #include "model/rhythm.h"
 
 struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_t series,
@@ -22,6 +23,7 @@ struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_
     m->mean = mem_new(series, sizeof *m->mean);
     m->sd = mem_new(series, sizeof *m->sd);
     m->profiles = mem_new(series + 1, sizeof *m->profiles);
+    m->contexts = mem_new(series + 1, 1);
     for (size_t s = 0; s <= series; s++)
         m->profiles[s] = profile_default;
     m->verdicts = mem_new((series + 1) * MODEL_BUCKETS, sizeof *m->verdicts);
@@ -39,6 +41,7 @@ void model_free(struct model *model)
     free(model->mean);
     free(model->sd);
     free(model->profiles);
+    free(model->contexts);
     free(model->verdicts);
     for (int c = 0; c < CANDIDATES; c++)
         bands_fini(&model->bands[c]);
@@ -142,8 +145,12 @@ size_t model_tail_rows(const struct model *model)
     const size_t tail =
         candidate_tail(model->spec.lookback, model->season, model->spec.horizon);
     size_t rows = rhythm > tail ? rhythm : tail;
+    const bool in_context = artifact_serves(model, CANDIDATE_IN_CONTEXT);
     for (size_t s = 0; s <= model->series; s++) {
-        const size_t reach = profile_reach(model->profiles[s], model->season);
+        const size_t reach =
+            in_context
+                ? in_context_reach(model->profiles[s], model->season, model->spec.horizon)
+                : profile_reach(model->profiles[s], model->season);
         rows = reach > rows ? reach : rows;
     }
     return rows;

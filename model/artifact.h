@@ -25,6 +25,7 @@ struct model {
     double *mean, *sd; /* of each series, of all rows */
 
     struct profile *profiles; /* (series + 1); the last for strangers */
+    unsigned char *contexts;  /* (series + 1) kinds of in_context.h; as profiles */
     struct verdict *verdicts; /* (series + 1, MODEL_BUCKETS); the last for strangers */
     /* Of a candidate that may serve somebody, else empty.  (series + 1) rows: offsets in
      * the data's units, the strangers' row in their own deviations. */

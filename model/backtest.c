@@ -16,6 +16,7 @@
 #include "model/cut.h"
 #include "model/fit.h"
 #include "model/frwkv.h"
+#include "model/in_context.h"
 #include "model/pulse.h"
 #include "model/referee.h"
 #include "model/report.h"
@@ -39,6 +40,7 @@ struct backtest {
     struct referee referee;
     struct bands bands[CANDIDATES];
     struct profile *profiles; /* (series + 1) */
+    unsigned char *contexts;
     struct verdict *verdicts;
 };
 
@@ -85,6 +87,7 @@ static int hear(struct backtest *b, size_t from, size_t to, unsigned mask, unsig
         .season = b->season,
         .tail = candidate_tail(b->spec->lookback, b->season, b->spec->horizon),
         .profiles = b->profiles,
+        .contexts = b->contexts,
         .frwkv = &b->frwkv,
     };
     struct windows windows;
@@ -154,6 +157,10 @@ int model_backtest(const struct grid *grid, const struct model_spec *spec,
     b.season = spec->season ? spec->season : panel_season(&b.panel, b.cut.fit);
     b.profiles = mem_new(grid->cols + 1, sizeof *b.profiles);
     profile_choose(&b.panel, spec->horizon, b.season, b.cut.stop, b.profiles);
+    b.contexts = mem_new(grid->cols + 1, 1);
+    if (takes_part(&b, CANDIDATE_IN_CONTEXT))
+        in_context_choose(&b.panel, b.profiles, spec->horizon, b.season, b.cut.stop,
+                          b.contexts);
     b.verdicts = mem_new((grid->cols + 1) * MODEL_BUCKETS, sizeof *b.verdicts);
     if ((takes_part(&b, CANDIDATE_FRWKV) && train_frwkv(&b, grid, err)) ||
         referee_init(&b.referee, &b.panel, spec->horizon, err) || choose(&b, err) ||
@@ -164,6 +171,7 @@ out:
     for (int c = 0; c < CANDIDATES; c++)
         bands_fini(&b.bands[c]);
     free(b.profiles);
+    free(b.contexts);
     free(b.verdicts);
     referee_fini(&b.referee);
     frwkv_fini(&b.frwkv);

@@ -12,6 +12,7 @@ const struct candidate candidates[CANDIDATES] = {
     [CANDIDATE_SEASONAL_NAIVE] = {"seasonal_naive", false, seasonal_forecast},
     [CANDIDATE_DRIFT] = {"drift", false, drift_forecast},
     [CANDIDATE_PROFILE] = {"profile", false, profile_forecast},
+    [CANDIDATE_IN_CONTEXT] = {"in_context", false, in_context_forecast},
     [CANDIDATE_FRWKV] = {"frwkv", true, frwkv_forecast},
 };
 

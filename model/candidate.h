@@ -4,8 +4,8 @@
  *
  * The table is ordered from the simplest: the referee lets a candidate serve only
  * where it beat those before it.  A candidate without training looks back at most
- * `tail` rows (profile: as far as its cycles reach), so an answer never depends on how
- * much history a caller happens to hold.
+ * `tail` rows (profile and in_context: as far as they reach), so an answer never depends
+ * on how much history a caller happens to hold.
  */
 #ifndef CANDIDATE_H
 #define CANDIDATE_H
@@ -23,6 +23,7 @@ enum {
     CANDIDATE_SEASONAL_NAIVE,
     CANDIDATE_DRIFT,
     CANDIDATE_PROFILE,
+    CANDIDATE_IN_CONTEXT,
     CANDIDATE_FRWKV,
     CANDIDATES
 };
@@ -32,7 +33,8 @@ struct candidate_task {
     size_t P, season, tail; /* steps; rows looked back at */
     /* One per column of the panel; NULL: profile_default for all. */
     const struct profile *profiles;
-    struct frwkv *frwkv; /* NULL where nothing was trained */
+    const unsigned char *contexts; /* kinds of in_context.h; NULL: level for all */
+    struct frwkv *frwkv;           /* NULL where nothing was trained */
 };
 
 struct candidate {
@@ -65,6 +67,8 @@ void drift_forecast(const struct candidate_task *task, const struct origin *at,
                     size_t count, double *y);
 void profile_forecast(const struct candidate_task *task, const struct origin *at,
                       size_t count, double *y);
+void in_context_forecast(const struct candidate_task *task, const struct origin *at,
+                         size_t count, double *y);
 void frwkv_forecast(const struct candidate_task *task, const struct origin *at,
                     size_t count, double *y);
 

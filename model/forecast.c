@@ -29,6 +29,7 @@ struct forecaster_work {
     double *y[CANDIDATES]; /* (CHUNK, P); the network's of a joint model (P, series) */
     struct frwkv frwkv;
     bool has_network;
+    bool serves[CANDIDATES]; /* anybody */
 };
 
 /* What is known of one column of the request. */
@@ -61,6 +62,7 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
         ok &= panel_space(&w->z, w->rows, joint ? width : CHUNK, width) == 0;
     for (int c = 0; c < CANDIDATES; c++) {
         const size_t cols = candidates[c].trained && joint ? width : CHUNK;
+        w->serves[c] = artifact_serves(model, c);
         ok &= (w->y[c] = mem_try(cols * P, sizeof(double))) != NULL;
     }
     w->has_network = model->theta != NULL;
@@ -147,9 +149,11 @@ static void run_simple(const struct model *m, struct forecaster_work *w,
 {
     struct origin at[CHUNK];
     struct profile profiles[CHUNK];
+    unsigned char contexts[CHUNK];
     w->raw.cols = count;
     for (size_t i = 0; i < count; i++) {
         profiles[i] = m->profiles[columns[i].series];
+        contexts[i] = m->contexts[columns[i].series];
         copy_column(&w->raw, i, tail, &columns[i], 0, 1);
         at[i] = (struct origin){(uint32_t)w->raw.rows, (uint32_t)i};
     }
@@ -159,9 +163,10 @@ static void run_simple(const struct model *m, struct forecaster_work *w,
         .season = m->season,
         .tail = w->tail,
         .profiles = profiles,
+        .contexts = contexts,
     };
     for (int c = 0; c < CANDIDATES; c++)
-        if (!candidates[c].trained)
+        if (!candidates[c].trained && w->serves[c])
             candidates[c].forecast(&task, at, count, w->y[c]);
 }
 

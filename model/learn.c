@@ -18,6 +18,7 @@
 #include "model/cut.h"
 #include "model/fit.h"
 #include "model/frwkv.h"
+#include "model/in_context.h"
 #include "model/pulse.h"
 #include "model/referee.h"
 #include "model/report.h"
@@ -96,6 +97,7 @@ static int hear(struct learn *l, const struct model *m, size_t first, size_t fro
         .season = l->season,
         .tail = candidate_tail(l->spec->lookback, l->season, l->spec->horizon),
         .profiles = m->profiles,
+        .contexts = m->contexts,
         .frwkv = &l->frwkv,
     };
     struct windows windows;
@@ -214,6 +216,8 @@ static int learn(struct learn *l, struct model *m, struct err *err)
     l->season = l->spec->season ? l->spec->season : panel_season(&l->panel, l->cut.fit);
     m->season = l->season;
     profile_choose(&l->panel, l->spec->horizon, l->season, l->cut.stop, m->profiles);
+    in_context_choose(&l->panel, m->profiles, l->spec->horizon, l->season, l->cut.stop,
+                      m->contexts);
     if ((l->trained && train_frwkv(l, err)) || judge(l, m, err))
         return -1;
     fill_report(l, m);

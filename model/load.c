@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "model/artifact.h"
 #include "model/frwkv.h"
+#include "model/in_context.h"
 #include "model/report.h"
 #include "model/safetensors.h"
 
@@ -215,7 +216,7 @@ static int read_scales(const struct safetensors *file, struct model *m, struct e
     return 0;
 }
 
-static int read_profiles(const struct safetensors *file, struct model *m, struct err *err)
+static int read_fitted(const struct safetensors *file, struct model *m, struct err *err)
 {
     const size_t rows = m->series + 1;
     const struct safetensor *const t =
@@ -223,9 +224,14 @@ static int read_profiles(const struct safetensors *file, struct model *m, struct
     if (!t)
         return -1;
     memcpy(m->profiles, t->data, rows * sizeof *m->profiles);
+    const struct safetensor *const kinds =
+        find(file, "in_context", SAFETENSOR_U8, rows, err);
+    if (!kinds)
+        return -1;
+    memcpy(m->contexts, kinds->data, rows);
     for (size_t s = 0; s < rows; s++)
-        if (!profile_is_valid(m->profiles[s]))
-            return corrupt(err, "profile");
+        if (!profile_is_valid(m->profiles[s]) || m->contexts[s] >= IN_CONTEXT_KINDS)
+            return corrupt(err, "a profile is none");
     return 0;
 }
 
@@ -331,7 +337,7 @@ static int read_weights(const struct safetensors *file, struct model *m, struct 
 
 static int read_all(const struct safetensors *file, struct model *m, struct err *err)
 {
-    if (read_scales(file, m, err) || read_profiles(file, m, err) ||
+    if (read_scales(file, m, err) || read_fitted(file, m, err) ||
         read_verdicts(file, m, err))
         return -1;
     for (int c = 0; c < CANDIDATES; c++) {

@@ -58,6 +58,14 @@ static double position_mean(const struct panel *p, struct profile profile, size_
     return seen > 0 ? mean : (double)NAN;
 }
 
+void profile_cycle(const struct panel *panel, struct profile profile, size_t season,
+                   size_t row, size_t col, double *out)
+{
+    const size_t cycle = profile.seasons * season;
+    for (size_t j = 0; j < cycle; j++)
+        out[j] = position_mean(panel, profile, cycle, row, col, cycle - j);
+}
+
 /* y (P), W apart: overwritten where the profile has something to say. */
 static void forecast_column(const struct candidate_task *task, struct profile profile,
                             size_t row, size_t col, size_t W, double *y)

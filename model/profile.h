@@ -32,6 +32,11 @@ size_t profile_reach(struct profile profile, size_t season);
 /* Whether a file may say so. */
 bool profile_is_valid(struct profile profile);
 
+/* The profile itself: out (seasons x season), the mean for the step j rows after the
+ * origin at out[j]; NAN where no cycle has it. */
+void profile_cycle(const struct panel *panel, struct profile profile, size_t season,
+                   size_t row, size_t col, double *out);
+
 /*
  * Chooses for each series of the panel, by the mean absolute error over origins spread
  * evenly over rows [0, to), each forecasting P steps, no target at or past `to`; the

@@ -159,6 +159,7 @@ static void add_tables(struct list *list, const struct model *m, const struct ta
     static_assert(sizeof *m->profiles == 2, "a profile is saved as two bytes");
     const size_t profiles[] = {rows, 2};
     add(list, "profile", SAFETENSOR_U8, m->profiles, 2, profiles);
+    add(list, "in_context", SAFETENSOR_U8, m->contexts, 1, &rows);
     const size_t verdicts[] = {rows, MODEL_BUCKETS};
     add(list, "champion", SAFETENSOR_U8, t->champion, 2, verdicts);
     add(list, "fallback", SAFETENSOR_U8, t->fallback, 2, verdicts);

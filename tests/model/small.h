@@ -63,8 +63,9 @@ static inline struct grid small_grid(size_t rows, size_t cols, double noise)
     return grid;
 }
 
-/* Waves of 5.5 steps: no season of 8 repeats them, but a network learns them, so with
- * waves_spec() it serves. */
+/* Waves of 5.5 steps: no season of 8 repeats them, and now and then a spike throws least
+ * squares off, but a network with an absolute loss learns them, so with waves_spec() it
+ * serves. */
 static inline struct grid small_waves(size_t rows, size_t cols)
 {
     const struct rng_stream stream = {19, 4, 0};
@@ -73,7 +74,8 @@ static inline struct grid small_waves(size_t rows, size_t cols)
         for (size_t i = 0; i < rows; i++)
             grid.values[i * cols + c] =
                 (double)(c + 1) * (20 + sin((double)i * 2 * M_PI / 5.5 + (double)c) +
-                                   0.1 * rng_normal(stream, i * 1000 + c));
+                                   0.1 * rng_normal(stream, i * 1000 + c) +
+                                   ((i * 7 + c * 13) % 31 == 0 ? 10 : 0));
     return grid;
 }
 

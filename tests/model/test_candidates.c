@@ -135,6 +135,45 @@ static void hard_histories_have_sensible_forecasts(void **state)
     }
 }
 
+/* Medians of both series, from all of grid by the model, and by the loaded one from no
+ * more than the tail it asks for: the same bytes. */
+static void check_kept(const struct model *m, const struct grid *grid,
+                       const char *candidate, double values[2][8])
+{
+    void *bytes;
+    size_t len;
+    struct err err = {0};
+    assert_ok(model_save(m, &bytes, &len, &err), &err);
+    struct model *const loaded = model_load(bytes, len, &err);
+    assert_ok(loaded ? 0 : -1, &err);
+    assert_memory_equal(loaded->profiles, m->profiles, 3 * sizeof *m->profiles);
+    assert_memory_equal(loaded->contexts, m->contexts, 3);
+
+    struct grid tail;
+    const size_t rows = model_tail_rows(m), from = grid->rows - rows;
+    assert_ok(grid_init(&tail, 0, grid->step_ms, rows, 2, &err), &err);
+    for (size_t c = 0; c < 2; c++)
+        grid_name(&tail, c, grid->names[c]);
+    memcpy(tail.values, grid->values + from * 2, sizeof(double) * rows * 2);
+    double again[2][8];
+    const double median[] = {0.5};
+    for (int k = 0; k < 2; k++) {
+        const struct model *const model = k ? loaded : m;
+        double(*const out)[8] = k ? again : values;
+        struct forecaster_work *const work = forecaster_work_new(model, &err);
+        struct model_answer answers[] = {{.values = out[0]}, {.values = out[1]}};
+        assert_ok(
+            model_forecast(model, work, k ? &tail : grid, 8, median, 1, answers, &err),
+            &err);
+        assert_string_equal(answers[0].candidate[3], candidate);
+        forecaster_work_free(work);
+    }
+    assert_memory_equal(values, again, sizeof again);
+    grid_fini(&tail);
+    free(bytes);
+    model_free(loaded);
+}
+
 /* A model keeps what was chosen, and reads as far back as it needs. */
 static void a_profile_serves_and_is_kept(void **state)
 {
@@ -150,42 +189,39 @@ static void a_profile_serves_and_is_kept(void **state)
         assert_true(profile_reach(m->profiles[s], m->season) <= model_tail_rows(m));
     assert_true(m->profiles[0].cycles * m->profiles[0].seasons > 4);
 
-    void *bytes;
-    size_t len;
-    assert_ok(model_save(m, &bytes, &len, &err), &err);
-    struct model *const loaded = model_load(bytes, len, &err);
-    assert_ok(loaded ? 0 : -1, &err);
-    assert_memory_equal(loaded->profiles, m->profiles, 3 * sizeof *m->profiles);
-
-    struct grid tail;
-    assert_ok(grid_init(&tail, 0, grid.step_ms, 400, 2, &err), &err);
-    for (size_t c = 0; c < 2; c++)
-        grid_name(&tail, c, grid.names[c]);
-    memcpy(tail.values, grid.values + 100 * 2, sizeof(double) * 400 * 2);
-    double values[2][2][8];
-    const double median[] = {0.5};
-    const struct model *const models[] = {m, loaded};
-    const struct grid *const tails[] = {&grid, &tail};
-    for (int k = 0; k < 2; k++) {
-        struct forecaster_work *const work = forecaster_work_new(models[k], &err);
-        struct model_answer answers[] = {{.values = values[k][0]},
-                                         {.values = values[k][1]}};
-        assert_ok(model_forecast(models[k], work, tails[k], 8, median, 1, answers, &err),
-                  &err);
-        assert_string_equal(answers[0].candidate[3], "profile");
-        forecaster_work_free(work);
-    }
-    assert_memory_equal(values[0], values[1], sizeof values[0]);
+    double values[2][8];
+    check_kept(m, &grid, "profile", values);
     double mean = 0; /* its answer is the mean of its cycles */
     const size_t cycle = 8 * m->profiles[0].seasons;
     for (size_t i = 1; i <= m->profiles[0].cycles; i++)
         mean += grid.values[(500 - i * cycle + 7) * 2] / m->profiles[0].cycles;
-    assert_close(values[0][0][7], mean, 1e-12);
-    grid_fini(&tail);
+    assert_close(values[0][7], mean, 1e-12);
     grid_fini(&grid);
-    free(bytes);
     model_free(m);
-    model_free(loaded);
+}
+
+static void an_in_context_model_serves_and_is_kept(void **state)
+{
+    (void)state;
+    struct grid grid = small_grid(800, 2, 0.05);
+    for (size_t i = 0; i < 800; i++)
+        for (size_t c = 0; c < 2; c++)
+            grid.values[i * 2 + c] += 4 * sin((double)i * 2 * M_PI / 5.5);
+    struct model_spec spec = small_spec(GROUP_EACH);
+    spec.season = 8;
+    small_set(&spec, "epochs", "1");
+    struct err err = {0};
+    struct model *const m = model_train(&grid, &spec, NULL, &err);
+    assert_ok(m ? 0 : -1, &err);
+    assert_string_equal(model_report(m)->champions[0].candidate, "in_context");
+    double values[2][8];
+    check_kept(m, &grid, "in_context", values);
+    for (int j = 0; j < 8; j++) /* the waves go on */
+        assert_close(values[0][j],
+                     20 + sin((800 + j) * M_PI / 4) + 4 * sin((800 + j) * 2 * M_PI / 5.5),
+                     0.8);
+    grid_fini(&grid);
+    model_free(m);
 }
 
 int main(void)
@@ -196,6 +232,7 @@ int main(void)
         cmocka_unit_test(profile_is_chosen_by_what_went_before),
         cmocka_unit_test(hard_histories_have_sensible_forecasts),
         cmocka_unit_test(a_profile_serves_and_is_kept),
+        cmocka_unit_test(an_in_context_model_serves_and_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ static void a_seasonal_fleet_is_served_by_what_learnt_it(void **state)
 {
     (void)state;
     struct grid grid = small_grid(400, 3, 1.0);
-    struct grid waves = small_waves(250, 3);
+    struct grid waves = small_waves(600, 3);
     for (int group = 0; group < 2; group++) {
         struct model_spec spec = small_spec((enum model_group)group);
         small_set(&spec, "epochs", "15");
