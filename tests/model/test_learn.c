@@ -91,6 +91,54 @@ static void a_season_longer_than_the_window_is_known(void **state)
     grid_fini(&grid);
 }
 
+/* A rhythm alone is served by a simple candidate, whoever learnt it too. */
+static void a_purely_seasonal_fleet_is_served_by_a_simple_candidate(void **state)
+{
+    (void)state;
+    struct grid grid = small_grid(500, 4, 0.3);
+    for (int group = 0; group < 2; group++) {
+        const struct model_spec spec = small_spec((enum model_group)group);
+        struct model *const m = train(&grid, &spec);
+        for (size_t s = 0; s < 4; s++)
+            for (int b = 0; b < MODEL_BUCKETS; b++)
+                assert_string_not_equal(champion(m, s, b), "frwkv");
+        assert_true(model_report(m)->champions[3].skill > 0.1);
+        model_free(m);
+    }
+    grid_fini(&grid);
+}
+
+/* What one series does now, another does a horizon later, on a level that drifts: no
+ * candidate that looks at one series alone can know, and only the network looks at both.
+ */
+static void a_fleet_led_by_another_series_is_served_by_the_network(void **state)
+{
+    (void)state;
+    enum { ROWS = 1500, DELAY = 8 };
+    const struct rng_stream stream = {21, 9, 0};
+    struct grid grid = small_grid(ROWS, 2, 0);
+    double lead[ROWS] = {0}, level = 0;
+    for (size_t i = 1; i < ROWS; i++) {
+        lead[i] = 0.95 * lead[i - 1] + 0.3 * rng_normal(stream, i);
+        level += 0.01 * rng_normal(stream, ROWS + i);
+        grid.values[i * 2] = lead[i];
+        grid.values[i * 2 + 1] =
+            level + (i < DELAY ? 0 : lead[i - DELAY]) + 0.2 * sin((double)i * M_PI / 4);
+    }
+    struct model_spec spec = small_spec(GROUP_JOINT);
+    small_set(&spec, "width", "16");
+    small_set(&spec, "ff", "16");
+    small_set(&spec, "epochs", "15");
+    struct model *const m = train(&grid, &spec);
+    for (size_t b = 0; b < MODEL_BUCKETS; b++) {
+        assert_string_not_equal(champion(m, 0, b), "frwkv"); /* nobody leads the leader */
+        assert_string_equal(champion(m, 1, b), "frwkv");
+    }
+    assert_true(model_report(m)->champions[MODEL_BUCKETS + 3].skill > 0.2);
+    model_free(m);
+    grid_fini(&grid);
+}
+
 /* P7: noise is served by a simple candidate, and the answer says so. */
 static void noise_is_served_by_a_simple_candidate(void **state)
 {
@@ -353,6 +401,8 @@ int main(void)
         cmocka_unit_test(a_seasonal_fleet_is_served_by_what_learnt_it),
         cmocka_unit_test(a_season_longer_than_the_window_is_known),
         cmocka_unit_test(noise_is_served_by_a_simple_candidate),
+        cmocka_unit_test(a_purely_seasonal_fleet_is_served_by_a_simple_candidate),
+        cmocka_unit_test(a_fleet_led_by_another_series_is_served_by_the_network),
         cmocka_unit_test(a_signal_of_the_future_gives_no_skill),
         cmocka_unit_test(hard_series_train_without_nan),
         cmocka_unit_test(a_series_that_begins_at_the_end_does_not_stop_the_refit),
