@@ -3,7 +3,7 @@
  * model.h -- what comes next: candidates, training, the referee, and forecasts.
  *
  * Words: a *candidate* is something that can forecast a grid (naive, seasonal_naive,
- * frwkv).  A *model* is everything needed to answer for one set of series: the weights
+ * drift, profile, in_context, frwkv).  A *model* is everything needed to answer for one set of series: the weights
  * of the trained candidate, what every other candidate needs, the ordered list of
  * series, who serves where (the champion table), residual quantiles for the bands,
  * and the judged figures.  It is immutable once made; any thread may read it.
