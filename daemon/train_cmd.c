@@ -36,7 +36,7 @@ static double number_of(const json_t *json, const char *key)
 
 static void print_judgement(const json_t *result)
 {
-    printf("How the candidates did on the newest fifth of the history, which none had "
+    printf("\nHow the candidates did on the newest fifth of the history, which none had "
            "seen:\n\n");
     struct table *const t =
         table_new("candidate", ">MSE", ">MAE", ">MASE", ">in 80 % band", NULL);
