@@ -362,12 +362,12 @@ void api_stop(struct api *api)
 {
     if (!api)
         return;
-    const MHD_socket fd = MHD_quiesce_daemon(api->daemon);
+    /* Not MHD_quiesce_daemon(): in 0.9.75 it and a worker may both take the listening
+     * socket out of epoll, and the second aborts the process.  Whoever connects from
+     * here on gets 503. */
     wait_for_requests(api);
     pthread_join(api->watch, NULL);
     MHD_stop_daemon(api->daemon);
-    if (fd != MHD_INVALID_SOCKET)
-        close(fd);
     api_free(api);
 }
 
