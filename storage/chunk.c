@@ -29,7 +29,7 @@ static_assert(sizeof(struct header) == HEADER_BYTES, "no padding");
 static const char MAGIC[4] = {'f', 'w', 'c', '1'};
 
 struct chunk_coder {
-    ZSTD_CCtx *pack;
+    ZSTD_CCtx *pack; /* made when first needed: many coders only decode */
     ZSTD_DCtx *unpack;
     struct chunk_bytes raw, packed, best;
     double *value;
@@ -53,12 +53,7 @@ void chunk_bytes_fini(struct chunk_bytes *bytes)
 
 struct chunk_coder *chunk_coder_new(void)
 {
-    struct chunk_coder *const coder = mem_new(1, sizeof *coder);
-    coder->pack = ZSTD_createCCtx();
-    coder->unpack = ZSTD_createDCtx();
-    if (!coder->pack || !coder->unpack)
-        abort(); /* as mem_new() would */
-    return coder;
+    return mem_new(1, sizeof(struct chunk_coder));
 }
 
 void chunk_coder_free(struct chunk_coder *coder)
@@ -85,6 +80,8 @@ static uint32_t crc_of(const unsigned char *bytes, size_t len)
 static void pack(struct chunk_coder *coder)
 {
     struct chunk_bytes *const packed = &coder->packed;
+    if (!coder->pack && !(coder->pack = ZSTD_createCCtx()))
+        abort(); /* as mem_new() would */
     const size_t bound = ZSTD_compressBound(coder->raw.len);
     packed->len = HEADER_BYTES;
     chunk_bytes_room(packed, bound + CRC_BYTES);
@@ -179,6 +176,8 @@ int chunk_decode(struct chunk_coder *coder, uint32_t series, const void *bytes,
         return err_set(err, ERR_CORRUPT, "chunk: is of series %u, not %u", header.series,
                        series);
     assert(header.count == count);
+    if (!coder->unpack && !(coder->unpack = ZSTD_createDCtx()))
+        abort();
     coder->raw.len = 0;
     unsigned char *const raw = chunk_bytes_room(&coder->raw, header.raw_len);
     const size_t got = ZSTD_decompressDCtx(coder->unpack, raw, header.raw_len,

@@ -41,18 +41,65 @@ static void gather_batch(struct store *store, struct request *request, int64_t n
     head_stage(&store->head, all, first, all->count, &source);
 }
 
-/* Whether there is anything to write. */
-static bool gather(struct store *store, struct request *group, int64_t now_ms)
+/* Makes the chunk around an instant the writer's present one; *found tells whether
+ * there is any.  A damaged one is none: what comes to lie over it must not be lost. */
+static int open_chunk(struct chunk_scan *scan, uint32_t id, int64_t time_ms, bool *found,
+                      struct err *err)
 {
+    struct err failure = {0};
+    chunk_scan_seek(scan, id, time_ms, time_ms + 1);
+    int status = chunk_scan_next(scan, &failure);
+    if (status == 1 && scan->row.last_ms >= time_ms)
+        status = chunk_scan_decode(scan, &failure) ? -1 : 1;
+    else if (status == 1)
+        status = 0;
+    chunk_scan_rest(scan);
+    *found = status == 1;
+    if (status != 1)
+        scan->row = (struct chunk_row){0};
+    if (status == 0 || failure.code == ERR_NONE || failure.code == ERR_CORRUPT)
+        return 0;
+    return err_set(err, failure.code, "%s", failure.msg);
+}
+
+/* Late samples come sorted, so most find the chunk of the one before. */
+static int find_below(void *ctx, uint32_t id, int64_t time_ms, bool *had, double *value,
+                      struct err *err)
+{
+    struct chunk_scan *const scan = ctx;
+    const struct chunk_row *const row = &scan->row;
+    bool found = row->series == id && time_ms >= row->first_ms && time_ms <= row->last_ms;
+    if (!found && open_chunk(scan, id, time_ms, &found, err))
+        return -1;
+    *had = false;
+    for (size_t from = 0, to = found ? row->samples : 0; from < to && !*had;) {
+        const size_t middle = from + (to - from) / 2;
+        const struct sample *const sample = &scan->sample[middle];
+        *had = sample->time_ms == time_ms;
+        *value = sample->value;
+        if (sample->time_ms < time_ms)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return 0;
+}
+
+/* *work: whether there is anything to write. */
+static int gather(struct store *store, struct request *group, int64_t now_ms, bool *work,
+                  struct err *err)
+{
+    struct writer *const writer = &store->writer;
     bool verbs = false;
-    store->writer.commit.samples.count = 0;
+    writer->commit.samples.count = 0;
     for (struct request *r = group; r; r = r->next) {
         if (r->batch)
             gather_batch(store, r, now_ms);
         verbs |= r->run != NULL;
     }
-    head_settle(&store->head);
-    return verbs || store->writer.commit.samples.count > 0;
+    *work = verbs || writer->commit.samples.count > 0;
+    writer->scan.row = (struct chunk_row){0}; /* may have been replaced since */
+    return head_settle(&store->head, find_below, &writer->scan, err);
 }
 
 /* ---- the transaction ------------------------------------------------------------ */
@@ -93,8 +140,9 @@ static int write_samples(struct store *store, int64_t now_ms, struct err *err)
         return 0;
     batch_encode(&commit->samples, now_ms, &commit->blob);
     if (index_write(&store->index, store->db, err) ||
-        sql_run(store->db, err, "INSERT INTO log(batch) VALUES(?)", "b",
-                (const void *)commit->blob.bytes, commit->blob.len) < 0)
+        sql_run(store->db, err, "INSERT INTO log(id, batch) VALUES(?, ?)", "ib",
+                store->writer.next_log_id++, (const void *)commit->blob.bytes,
+                commit->blob.len) < 0)
         return -1;
     return write_revisions(store, now_ms, err);
 }
@@ -144,6 +192,9 @@ static void succeed(struct store *store, const struct request *group, int64_t to
     }
     index_commit(&store->index);
     head_commit(&store->head);
+    for (const struct request *r = group; r; r = r->next)
+        if (r->committed && r->err.code == ERR_NONE)
+            r->committed(store, r->arg);
 }
 
 static void fail(struct store *store, struct request *group, const struct err *err)
@@ -160,10 +211,13 @@ static void fail(struct store *store, struct request *group, const struct err *e
 int commit_group(struct store *store, struct request *group, struct err *err)
 {
     const int64_t now_ms = clock_now_ms(&store->options.clock);
-    if (!gather(store, group, now_ms))
-        return 0;
     const int64_t began_us = now_us();
-    const int status = transaction(store, group, now_ms, err);
+    bool work;
+    int status = gather(store, group, now_ms, &work, err);
+    if (status == 0 && !work)
+        return 0;
+    if (status == 0)
+        status = transaction(store, group, now_ms, err);
     if (status)
         fail(store, group, err);
     else

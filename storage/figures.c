@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-/* Counters of the writer, read without its lock: each is right by itself. */
+/* Counters of the threads, read without their locks: each is right by itself. */
 static const struct {
     const char *name;
     size_t offset;
@@ -12,18 +12,23 @@ static const struct {
 } FIGURE[] = {
 #define COUNTER(name, field, scale)                                                      \
     {                                                                                    \
-        name, offsetof(struct writer, field), scale                                      \
+        name, offsetof(struct store, field), scale                                       \
     }
-    COUNTER("frwkvd_storage_samples_stored_total", stored, 1),
-    COUNTER("frwkvd_storage_samples_replaced_total", replaced, 1),
-    COUNTER("frwkvd_storage_samples_duplicate_total", duplicate, 1),
-    COUNTER("frwkvd_storage_revisions_total", revisions, 1),
-    COUNTER("frwkvd_storage_batches_refused_total", busy, 1),
-    COUNTER("frwkvd_storage_commits_total", commits, 1),
-    COUNTER("frwkvd_storage_commit_failures_total", failures, 1),
-    COUNTER("frwkvd_storage_commit_seconds_total", commit_us, 1e-6),
-    COUNTER("frwkvd_storage_checkpoints_total", checkpoints, 1),
-    COUNTER("frwkvd_storage_wal_bytes", wal_bytes, 1),
+    COUNTER("frwkvd_storage_samples_stored_total", writer.stored, 1),
+    COUNTER("frwkvd_storage_samples_replaced_total", writer.replaced, 1),
+    COUNTER("frwkvd_storage_samples_duplicate_total", writer.duplicate, 1),
+    COUNTER("frwkvd_storage_revisions_total", writer.revisions, 1),
+    COUNTER("frwkvd_storage_batches_refused_total", writer.busy, 1),
+    COUNTER("frwkvd_storage_commits_total", writer.commits, 1),
+    COUNTER("frwkvd_storage_commit_failures_total", writer.failures, 1),
+    COUNTER("frwkvd_storage_commit_seconds_total", writer.commit_us, 1e-6),
+    COUNTER("frwkvd_storage_checkpoints_total", writer.checkpoints, 1),
+    COUNTER("frwkvd_storage_wal_bytes", writer.wal_bytes, 1),
+    COUNTER("frwkvd_storage_compactions_total", compactor.passes, 1),
+    COUNTER("frwkvd_storage_compaction_failures_total", compactor.failures, 1),
+    COUNTER("frwkvd_storage_chunks_written_total", compactor.chunks, 1),
+    COUNTER("frwkvd_storage_chunk_samples_written_total", compactor.samples, 1),
+    COUNTER("frwkvd_storage_chunk_bytes_written_total", compactor.bytes, 1),
 #undef COUNTER
 };
 
@@ -33,7 +38,7 @@ void store_figures(struct store *store,
     struct writer *const writer = &store->writer;
     for (size_t i = 0; i < sizeof FIGURE / sizeof *FIGURE; i++) {
         atomic_uint_fast64_t *const counter =
-            (atomic_uint_fast64_t *)(void *)((char *)writer + FIGURE[i].offset);
+            (atomic_uint_fast64_t *)(void *)((char *)store + FIGURE[i].offset);
         each(ctx, FIGURE[i].name, (double)atomic_load(counter) * FIGURE[i].scale);
     }
     pthread_mutex_lock(&writer->mutex);

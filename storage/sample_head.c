@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/sample_head.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,14 @@ static struct head_series *series_at(struct head *head, uint32_t id)
     return &head->series[id - 1];
 }
 
+/* Whether a sample is newer than all of its series. */
+static bool newest(const struct head_series *series, int64_t time_ms)
+{
+    const uint32_t count = series->count + series->pending;
+    return (count == 0 || time_ms > series->sample[count - 1].time_ms) &&
+           (series->chunks.samples == 0 || time_ms > series->chunks.last_ms);
+}
+
 static void revise(struct head *head, struct head_revision revision)
 {
     if (head->revision_count == head->revision_cap) {
@@ -117,8 +126,7 @@ void head_stage(struct head *head, const struct batch_samples *samples, size_t f
         const struct sample sample = {samples->time_ms[i], samples->value[i]};
         const bool late = !source->history && sample.time_ms < source->late_before_ms;
         struct head_series *const series = series_at(head, id);
-        const uint32_t count = series->count + series->pending;
-        if (count > 0 && sample.time_ms <= series->sample[count - 1].time_ms) {
+        if (!newest(series, sample.time_ms)) {
             defer(head, (struct head_late){.id = id,
                                            .late = late,
                                            .history = source->history,
@@ -172,22 +180,44 @@ static void settle_one(struct head *head, const struct head_late *late, bool had
                    .id = late->id, .had_old = had, .time_ms = late->time_ms, .old = now});
 }
 
+/* What a late sample's series holds at its instant, in the head or else in a chunk. */
+struct present {
+    bool in_head, in_chunk;
+    double value;
+};
+
+static int look_up(struct head *head, const struct head_late *late, head_below *below,
+                   void *ctx, struct present *present, struct err *err)
+{
+    const struct head_series *const series = series_at(head, late->id);
+    const size_t count = series->count + series->pending;
+    const size_t at = lower_bound(series->sample, count, late->time_ms);
+    *present = (struct present){.in_head = at < count &&
+                                           series->sample[at].time_ms == late->time_ms};
+    if (present->in_head)
+        present->value = series->sample[at].value;
+    const struct head_chunks *const chunks = &series->chunks;
+    if (present->in_head || !below || chunks->samples == 0 ||
+        late->time_ms < chunks->first_ms || late->time_ms > chunks->last_ms)
+        return 0;
+    return below(ctx, late->id, late->time_ms, &present->in_chunk, &present->value, err);
+}
+
 /* Turns the list of late samples into one change per series and instant. */
-void head_settle(struct head *head)
+int head_settle(struct head *head, head_below *below, void *ctx, struct err *err)
 {
     if (head->late_count == 0)
-        return;
+        return 0;
     qsort(head->late, head->late_count, sizeof *head->late, by_series_and_time);
     size_t kept = 0;
     for (size_t i = 0; i < head->late_count;) {
         const struct head_late first = head->late[i];
-        const struct head_series *const series = series_at(head, first.id);
-        const size_t count = series->count + series->pending;
-        const size_t at = lower_bound(series->sample, count, first.time_ms);
-        const bool exists = at < count && series->sample[at].time_ms == first.time_ms;
-        const double before = exists ? series->sample[at].value : 0.0;
-        bool had = exists;
-        double now = before;
+        struct present before;
+        if (look_up(head, &first, below, ctx, &before, err))
+            return -1;
+        const bool existed = before.in_head || before.in_chunk;
+        bool had = existed;
+        double now = before.value;
         for (; i < head->late_count && head->late[i].id == first.id &&
                head->late[i].time_ms == first.time_ms;
              i++) {
@@ -195,13 +225,15 @@ void head_settle(struct head *head)
             had = true;
             now = head->late[i].value;
         }
-        if (exists && same(before, now))
+        if (existed && same(before.value, now))
             continue;
         head->late[kept] = first;
+        head->late[kept].covered = before.in_chunk;
         head->late[kept++].value = now;
-        head->inserts += !exists;
+        head->inserts += !before.in_head;
     }
     head->late_count = kept;
+    return 0;
 }
 
 /* ---- publishing --------------------------------------------------------------- */
@@ -247,6 +279,8 @@ static void publish_late(struct head *head)
         series_reserve(head, series, series->count + (uint32_t)inserts);
         pthread_rwlock_wrlock(&head->lock);
         merge(series, &head->late[i], n, inserts);
+        for (size_t k = i; k < i + n; k++)
+            series->covered += head->late[k].covered;
         pthread_rwlock_unlock(&head->lock);
     }
 }
@@ -279,26 +313,55 @@ void head_drop(struct head *head)
     stage_clear(head);
 }
 
+/* ---- chunks -------------------------------------------------------------------- */
+
+void head_set_chunks(struct head *head, uint32_t id, const struct head_chunks *chunks)
+{
+    struct head_series *const series = series_at(head, id);
+    pthread_rwlock_wrlock(&head->lock);
+    series->chunks = *chunks;
+    pthread_rwlock_unlock(&head->lock);
+}
+
+void head_replace(struct head *head, uint32_t id, struct sample *samples, size_t count,
+                  uint32_t covered, const struct head_chunks *chunks)
+{
+    struct head_series *const series = series_at(head, id);
+    assert(series->pending == 0);
+    struct sample *const old = series->sample;
+    atomic_fetch_sub(&head->samples, series->count);
+    pthread_rwlock_wrlock(&head->lock);
+    series->sample = samples;
+    series->count = series->cap = (uint32_t)count;
+    series->covered = covered;
+    series->chunks = *chunks;
+    pthread_rwlock_unlock(&head->lock);
+    atomic_fetch_add(&head->samples, count);
+    free(old);
+}
+
 /* ---- reading ------------------------------------------------------------------ */
 
 int head_read(struct head *head, uint32_t id, int64_t from_ms, int64_t to_ms,
-              size_t limit, struct sample **out, size_t *count, struct err *err)
+              size_t limit, struct sample **out, size_t *count,
+              struct head_chunks *chunks, struct err *err)
 {
     int status = 0;
-    *out = NULL;
     *count = 0;
+    *chunks = (struct head_chunks){0};
     pthread_rwlock_rdlock(&head->lock);
-    if (id <= head->series_count && from_ms < to_ms) {
-        const struct head_series *const series = &head->series[id - 1];
-        const size_t begin = lower_bound(series->sample, series->count, from_ms);
+    const struct head_series *const series =
+        id <= head->series_count && from_ms < to_ms ? &head->series[id - 1] : NULL;
+    size_t begin = 0;
+    if (series) {
+        begin = lower_bound(series->sample, series->count, from_ms);
         const size_t end = lower_bound(series->sample, series->count, to_ms);
         *count = limit > 0 && end - begin > limit ? limit : end - begin;
-        *out = mem_try(*count, sizeof **out);
-        if (*out && *count > 0)
-            memcpy(*out, series->sample + begin, *count * sizeof **out);
-    } else {
-        *out = mem_try(0, sizeof **out);
+        *chunks = series->chunks;
     }
+    *out = mem_try(*count, sizeof **out);
+    if (*out && *count > 0)
+        memcpy(*out, series->sample + begin, *count * sizeof **out);
     pthread_rwlock_unlock(&head->lock);
     if (!*out)
         status = err_set(err, ERR_NO_MEMORY, "samples: no memory for %zu", *count);
@@ -309,14 +372,27 @@ void head_series(struct head *head, uint32_t id, struct store_series *out)
 {
     *out = (struct store_series){0};
     pthread_rwlock_rdlock(&head->lock);
-    if (id <= head->series_count && head->series[id - 1].count > 0) {
-        const struct head_series *const series = &head->series[id - 1];
+    const struct head_series none = {0}, *const series = id <= head->series_count
+                                                             ? &head->series[id - 1]
+                                                             : &none;
+    const struct head_chunks *const chunks = &series->chunks;
+    if (chunks->samples > 0)
         *out = (struct store_series){
-            .samples = series->count,
-            .first_ms = series->sample[0].time_ms,
-            .last_ms = series->sample[series->count - 1].time_ms,
-            .last_value = series->sample[series->count - 1].value,
+            .samples = chunks->samples,
+            .first_ms = chunks->first_ms,
+            .last_ms = chunks->last_ms,
+            .last_value = chunks->last,
         };
+    if (series->count > 0) {
+        const struct sample first = series->sample[0];
+        const struct sample last = series->sample[series->count - 1];
+        if (out->samples == 0 || first.time_ms < out->first_ms)
+            out->first_ms = first.time_ms;
+        if (out->samples == 0 || last.time_ms >= out->last_ms) {
+            out->last_ms = last.time_ms;
+            out->last_value = last.value;
+        }
+        out->samples += series->count - series->covered;
     }
     pthread_rwlock_unlock(&head->lock);
 }

@@ -2,6 +2,9 @@
 /*
  * sample_head.h -- the samples in memory, per series, sorted by time, last write wins.
  *
+ * Each series also knows, as a summary, what the chunks on disk hold of it.  A sample of
+ * the head hides a chunk's at the same instant (it is "covered"): it came later.
+ *
  * The writer thread stages a group before its commit and publishes it after:
  *
  *     head_stage()   every batch of the group in order of arrival
@@ -25,11 +28,20 @@
 #include "storage/batch.h"
 #include "storage/storage.h"
 
+/* What the chunks of a series hold; samples 0: there are none. */
+struct head_chunks {
+    uint64_t samples;
+    int64_t first_ms, last_ms;
+    double last; /* the value at last_ms */
+};
+
 struct head_series {
     struct sample *sample;
     uint32_t count;   /* published */
     uint32_t pending; /* behind them, staged */
     uint32_t cap;
+    uint32_t covered; /* published ones at an instant that a chunk has too */
+    struct head_chunks chunks;
 };
 
 /* A staged sample that is not the newest of its series. */
@@ -37,6 +49,7 @@ struct head_late {
     uint32_t id;
     bool late; /* leaves a revision even where it replaces nothing */
     bool history;
+    bool covered; /* after head_settle(): a chunk has this instant */
     size_t order;
     int64_t time_ms;
     double value;
@@ -81,14 +94,30 @@ void head_fini(struct head *head);
  * head_settle(). */
 void head_stage(struct head *head, const struct batch_samples *samples, size_t from,
                 size_t to, const struct head_source *source);
-void head_settle(struct head *head);
+/* below finds what a chunk holds at one instant of a series; asked in ascending order
+ * of series and time.  NULL: chunks are not looked at, and chunks_reconcile() follows.
+ * -1: below failed. */
+typedef int head_below(void *ctx, uint32_t id, int64_t time_ms, bool *had, double *value,
+                       struct err *err);
+int head_settle(struct head *head, head_below *below, void *ctx, struct err *err);
 void head_commit(struct head *head);
 void head_drop(struct head *head);
 
-/* A copy of a series' samples in [from_ms, to_ms), at most limit (0: all).  A series
- * without samples gives none. */
+/* ---- chunks ---- */
+
+void head_set_chunks(struct head *head, uint32_t id, const struct head_chunks *chunks);
+/* The samples of a series from now on, an array that becomes the head's.  Nothing may
+ * be staged. */
+void head_replace(struct head *head, uint32_t id, struct sample *samples, size_t count,
+                  uint32_t covered, const struct head_chunks *chunks);
+
+/* ---- any thread ---- */
+
+/* A copy of a series' samples in [from_ms, to_ms), at most limit (0: all), and what its
+ * chunks held at that moment.  A series without samples gives none. */
 int head_read(struct head *head, uint32_t id, int64_t from_ms, int64_t to_ms,
-              size_t limit, struct sample **out, size_t *count, struct err *err);
+              size_t limit, struct sample **out, size_t *count,
+              struct head_chunks *chunks, struct err *err);
 
 void head_series(struct head *head, uint32_t id, struct store_series *out);
 

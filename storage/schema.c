@@ -14,7 +14,10 @@
 /*
  * What leads from each version to the next.  A released entry never changes.
  *
- * log         one batch blob (batch.h) a group commit, in order of arrival
+ * log         one batch blob (batch.h) a group commit, in order of arrival.  From version
+ *             2 on ids have gaps: the compactor puts what it leaves in the head into one
+ *             (compactor.h), and what the log holds overrides what chunks hold
+ * chunks      samples of one series, closed (chunks_table.h).  crc: CRC-32 over the rest
  * revisions   what a late or overwriting sample changed.  old_bits are the bits of the
  *             double (REAL forgets the sign of -0.0); null: there was no sample
  * forecasters every definition ever in force; the newest counts, body null: deleted
@@ -65,6 +68,12 @@ static const char *const MIGRATION[] = {
     "  progress TEXT, result TEXT, error TEXT) STRICT;"
     "CREATE UNIQUE INDEX jobs_open ON jobs(kind, forecaster)"
     "  WHERE state IN ('queued', 'running');",
+
+    "CREATE TABLE chunks("
+    "  series INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,"
+    "  samples INTEGER NOT NULL, last_bits INTEGER NOT NULL, data INTEGER NOT NULL,"
+    "  crc INTEGER NOT NULL, PRIMARY KEY(series, first_ms)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE chunk_data(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",
 };
 enum { VERSION = sizeof MIGRATION / sizeof *MIGRATION };
 

@@ -35,7 +35,9 @@ struct store_options {
     size_t head_samples_max;  /* samples held in memory; past it appends are ERR_BUSY */
     size_t queue_samples_max; /* samples waiting for a commit; past it ERR_BUSY */
     size_t series_max;
-    int64_t late_after_ms; /* a sample older than this at arrival leaves a revision */
+    int64_t late_after_ms;  /* a sample older than this at arrival leaves a revision */
+    size_t chunk_samples;   /* of one series, compressed together; 1..32768 */
+    size_t compact_samples; /* new ones in memory that start a compaction; 0: none does */
 };
 
 struct store_options store_options_default(void);
@@ -92,6 +94,14 @@ size_t store_batch_max(const struct store *store);
 /* The same, and waits. */
 int store_append_wait(struct store *store, struct store_batch *batch,
                       struct store_counts *counts, struct err *err);
+
+/*
+ * Moves samples from memory into compressed chunks now, as far as whole chunks go, and
+ * waits.  The store does so by itself (compact_samples); this is for after an import.
+ * Not together with store_close().  What cannot be written is ERR_BUSY or ERR_IO and
+ * stays where it was.
+ */
+int store_compact(struct store *store, struct err *err);
 
 /* A list of canonical names. */
 struct store_names {

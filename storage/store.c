@@ -18,6 +18,8 @@ struct store_options store_options_default(void)
         .queue_samples_max = 2000000,
         .series_max = 1000000,
         .late_after_ms = 3600000,
+        .chunk_samples = 1024,
+        .compact_samples = 2000000,
     };
 }
 
@@ -61,7 +63,9 @@ static int replay_row(struct store *store, const void *bytes, size_t len,
     struct store_counts counts = {0};
     const struct head_source source = {.history = true, .counts = &counts};
     head_stage(&store->head, samples, 0, samples->count, &source);
-    head_settle(&store->head);
+    /* Chunks are looked at once at the end (reconcile), not for every batch. */
+    if (head_settle(&store->head, NULL, NULL, err))
+        return -1;
     head_commit(&store->head);
     return 0;
 }
@@ -85,10 +89,47 @@ static int replay(struct store *store, struct err *err)
         } else {
             status = 1;
         }
+        store->writer.next_log_id = sqlite3_column_int64(stmt, 0) + 1;
     }
     sqlite3_finalize(stmt);
     batch_samples_fini(&samples);
     return status;
+}
+
+/* A pass of the compactor that died leaves samples in the log and in chunks. */
+static int reconcile(struct store *store, struct err *err)
+{
+    int status = 0;
+    for (uint32_t id = 1; id <= store->index.committed && status == 0; id++) {
+        struct sample *samples;
+        size_t count;
+        uint32_t covered;
+        struct head_chunks chunks;
+        if (head_read(&store->head, id, INT64_MIN, INT64_MAX, 0, &samples, &count,
+                      &chunks, err))
+            return -1;
+        if (chunks.samples > 0 && count > 0 && samples[0].time_ms <= chunks.last_ms) {
+            status =
+                chunks_reconcile(&store->writer.scan, id, samples, &count, &covered, err);
+            if (status == 0) {
+                head_replace(&store->head, id, samples, count, covered, &chunks);
+                continue;
+            }
+        }
+        free(samples);
+    }
+    return status;
+}
+
+/* What is in the database, as it is in memory. */
+static int load(struct store *store, struct err *err)
+{
+    store->writer.next_log_id = 1;
+    if (index_load(&store->index, store->db, err) ||
+        chunks_load(store->db, &store->head, store->index.committed, err) ||
+        chunk_scan_init(&store->writer.scan, store->db, err))
+        return -1;
+    return replay(store, err) || reconcile(store, err) ? -1 : 0;
 }
 
 struct store *store_open(const char *uri, const struct store_options *options,
@@ -105,9 +146,8 @@ struct store *store_open(const char *uri, const struct store_options *options,
     head_init(&store->head);
     pthread_mutex_init(&store->readers.mutex, NULL);
     store->lock_fd = lock_folder(folder, err);
-    if (store->lock_fd >= 0 && open_database(store, err) == 0 &&
-        index_load(&store->index, store->db, err) == 0 && replay(store, err) == 0 &&
-        writer_start(store, err) == 0)
+    if (store->lock_fd >= 0 && open_database(store, err) == 0 && load(store, err) == 0 &&
+        writer_start(store, err) == 0 && compactor_start(store, err) == 0)
         return store;
     store_close(store);
     return NULL;
@@ -117,7 +157,9 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    compactor_stop(store);
     writer_stop(store);
+    chunk_scan_fini(&store->writer.scan);
     store_readers_fini(store);
     if (store->db)
         sql_exec(store->db, "PRAGMA optimize", NULL);

@@ -4,12 +4,13 @@
  *
  * A state folder holds `lock` (who owns it) and `frwkvd.db` with its -wal and -shm.
  * One thread, the writer, changes the database: everything that waits becomes one
- * transaction.  Reads of rows use connections of their own (store_reader_*), reads of
- * samples use the head in memory.
+ * transaction.  Reads of rows use connections of their own (store_reader_*); reads of
+ * samples take the head in memory first and the chunks on disk after it, so what moves
+ * from one to the other meanwhile is seen.
  *
  * Order of the sources: nameset, batch, batch_codec, index, sample_head (memory); sql,
- * schema, lock, store (opening); writer, commit (the way in); read, selector, and one
- * file per kind of row.
+ * schema, lock, store (opening); writer, commit (the way in); chunk*, slice, compactor
+ * (from memory to chunks); read, selector, and one file per kind of row.
  */
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
@@ -17,8 +18,9 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#include "storage/sample_head.h"
+#include "storage/compactor.h"
 #include "storage/index.h"
+#include "storage/sample_head.h"
 #include "storage/storage.h"
 #include "storage/writer.h"
 
@@ -39,6 +41,7 @@ struct store {
     struct index index;
     struct head head;
     struct writer writer;
+    struct compactor compactor;
     struct readers readers;
 };
 

@@ -126,19 +126,31 @@ int store_append_wait(struct store *store, struct store_batch *batch,
     return copy_err(&request.err, err);
 }
 
-int writer_call(struct store *store, writer_run *run, void *arg, struct err *err)
+static int call(struct store *store, struct request *request, struct err *err)
 {
     struct writer *const writer = &store->writer;
-    struct request request = {.run = run, .arg = arg};
     pthread_mutex_lock(&writer->mutex);
     const bool closing = writer->closing;
     if (!closing)
-        enqueue(writer, &request);
+        enqueue(writer, request);
     pthread_mutex_unlock(&writer->mutex);
     if (closing)
         return err_set(err, ERR_BUSY, "storage: closing");
-    wait_for(writer, &request);
-    return copy_err(&request.err, err);
+    wait_for(writer, request);
+    return copy_err(&request->err, err);
+}
+
+int writer_call(struct store *store, writer_run *run, void *arg, struct err *err)
+{
+    return call(store, &(struct request){.run = run, .arg = arg}, err);
+}
+
+int writer_call_alone(struct store *store, writer_run *run, writer_committed *committed,
+                      void *arg, struct err *err)
+{
+    struct request request = {
+        .run = run, .committed = committed, .arg = arg, .alone = true};
+    return call(store, &request, err);
 }
 
 /* ---- the thread --------------------------------------------------------------- */
@@ -180,9 +192,14 @@ static struct request *take_group(struct writer *writer)
     size_t samples = 0;
     struct request **end = &writer->first;
     while (*end && samples < GROUP_SAMPLES_MAX) {
+        const bool alone = (*end)->alone;
+        if (alone && end != &writer->first)
+            break;
         if ((*end)->batch)
             samples += store_batch_size((*end)->batch);
         end = &(*end)->next;
+        if (alone)
+            break;
     }
     if (writer->first) {
         group = writer->first;
@@ -257,6 +274,7 @@ static void *writer_main(void *arg)
         settle_queue(writer, group, &trouble);
         answer(writer, group);
         commit_checkpoint(store);
+        compactor_notice(store);
     }
     return NULL;
 }

@@ -15,11 +15,15 @@
 #include <stdbool.h>
 
 #include "storage/batch.h"
+#include "storage/chunks_table.h"
 #include "storage/storage.h"
 
 /* What a verb does inside the transaction, in a savepoint of its own: -1 undoes it
  * without touching its neighbours. */
 typedef int writer_run(struct store *store, void *arg, struct err *err);
+
+/* What follows its commit, still on the writer thread. */
+typedef void writer_committed(struct store *store, void *arg);
 
 /* A batch (batch, done, ctx) or a verb (run, arg). */
 struct request {
@@ -28,7 +32,9 @@ struct request {
     store_done *done; /* NULL: somebody waits for `finished` */
     void *ctx;
     writer_run *run;
+    writer_committed *committed; /* may be NULL */
     void *arg;
+    bool alone;    /* a group by itself: nothing is staged beside it */
     size_t charge; /* of the queue's bound, in samples */
     struct store_counts counts;
     struct err err;
@@ -53,6 +59,8 @@ struct writer {
 
     /* The thread's own. */
     struct commit commit;
+    struct chunk_scan scan; /* for what late samples meet; initialized by store_open() */
+    int64_t next_log_id;
     struct request probe;
     size_t wal_pages;
 
@@ -68,6 +76,9 @@ void writer_stop(struct store *store);
 
 /* Runs a verb on the writer thread and waits for its commit. */
 int writer_call(struct store *store, writer_run *run, void *arg, struct err *err);
+/* The same in a transaction of its own, then committed (or NULL). */
+int writer_call_alone(struct store *store, writer_run *run, writer_committed *committed,
+                      void *arg, struct err *err);
 
 /* ---- commit.c ---- */
 

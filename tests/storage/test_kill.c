@@ -112,14 +112,15 @@ static double value_of(struct store *store, const char *name, int64_t time_ms)
     return value;
 }
 
-static void acknowledged_samples_survive(void **state)
+static void kill_rounds(size_t chunk_samples, size_t compact_samples)
 {
-    (void)state;
     const char *const wish = getenv("KILL_ROUNDS");
     const long rounds = wish ? strtol(wish, NULL, 10) : 5;
     struct folder folder;
     folder_init(&folder);
     folder.options.head_samples_max = SIZE_MAX / 2;
+    folder.options.chunk_samples = chunk_samples;
+    folder.options.compact_samples = compact_samples;
     uint64_t next = 0;
     for (long round = 0; round < rounds; round++) {
         const struct rng_stream stream = {.seed = 11, .step = (uint32_t)round};
@@ -148,10 +149,24 @@ static void acknowledged_samples_survive(void **state)
     folder_fini(&folder);
 }
 
+static void acknowledged_samples_survive(void **state)
+{
+    (void)state;
+    kill_rounds(1024, 0);
+}
+
+/* Passes follow one another without a pause, so most kills fall into one. */
+static void they_survive_a_compaction(void **state)
+{
+    (void)state;
+    kill_rounds(100, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acknowledged_samples_survive),
+        cmocka_unit_test(they_survive_a_compaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,7 @@ static void a_full_head_is_busy(void **state)
 {
     struct fixture *const fixture = *state;
     fixture->folder.options.head_samples_max = 100;
+    fixture->folder.options.compact_samples = 0;
     struct store *const store = fixture->store = folder_open(&fixture->folder);
     struct err err = {0};
     assert_ok(store_ready(store, &err), &err);

@@ -241,40 +241,87 @@ static void check_series(struct store *store, const struct reference *reference,
             continue;
         assert_true(at < count);
         assert_int_equal(samples[at].time_ms, time_ms);
-        assert_true(samples[at].value == *want);
+        assert_memory_equal(&samples[at].value, want, sizeof *want);
         at++;
     }
     assert_int_equal(at, count);
     free(samples);
 }
 
+/* The summary agrees with what a read gives. */
+static void check_summary(struct store *store, const struct reference *reference,
+                          size_t series, int64_t start_ms)
+{
+    char name[32];
+    snprintf(name, sizeof name, "m{s=\"%zu\"}", series);
+    struct store_series want = {0}, got;
+    for (size_t slot = 0; slot < SLOTS; slot++) {
+        const double *const value = reference_value(reference, series, slot, INT64_MAX);
+        if (!value)
+            continue;
+        want.last_ms = start_ms + (int64_t)slot * STEP_MS;
+        want.last_value = *value;
+        if (want.samples++ == 0)
+            want.first_ms = want.last_ms;
+    }
+    if (store_series(store, name, &got, NULL)) {
+        assert_int_equal(want.samples, 0);
+        return;
+    }
+    assert_memory_equal(&got, &want, sizeof got);
+}
+
+/* What the store should count for one more sample. */
+static void count_one(const struct reference *reference, size_t series, size_t slot,
+                      double value, struct store_counts *counts)
+{
+    const double *const now = reference_value(reference, series, slot, INT64_MAX);
+    if (!now)
+        counts->stored++;
+    else if (memcmp(now, &value, sizeof value) != 0)
+        counts->replaced++;
+    else
+        counts->duplicate++;
+}
+
+/* How a history is compacted: chunks of that many samples; by itself after so many new
+ * ones (0: not); and on request in every so manieth round (0: never). */
+struct habit {
+    size_t chunk_samples, compact_samples;
+    int every;
+};
+
 /* All instants lie long before the clock, so every arrival leaves a revision, and the
  * reference knows what each instant held at any time. */
-static void random_histories_agree_with_plain_arrays(void **state)
+static void random_history(uint64_t seed, const struct habit *habit)
 {
-    (void)state;
     struct reference *const reference = mem_new(1, sizeof *reference);
     struct folder folder;
     folder_init(&folder);
     folder.options.late_after_ms = 0;
+    folder.options.chunk_samples = habit->chunk_samples;
+    folder.options.compact_samples = habit->compact_samples;
     struct store *store = folder_open(&folder);
     const int64_t start_ms = folder.now_ms - 1000 * STEP_MS, began_ms = folder.now_ms;
     struct store_counts total = {0};
     uint64_t index = 0, received = 0;
-    const struct rng_stream stream = {.seed = 7, .purpose = 1};
+    const struct rng_stream stream = {.seed = seed, .purpose = 1};
     for (int round = 0; round < ROUNDS; round++) {
         folder.now_ms += 10;
         struct store_batch *const batch = store_batch_new();
+        struct store_counts want = {0};
         const uint32_t size = rng_at(stream, index++).word[0] % 60;
         for (uint32_t i = 0; i < size; i++) {
             const struct rng_block dice = rng_at(stream, index++);
             const size_t series = dice.word[0] % SERIES, slot = dice.word[1] % SLOTS;
-            const double value = dice.word[2] % 3;
+            static const double VALUE[] = {0.0, -0.0, 1.5};
+            const double value = VALUE[dice.word[2] % 3];
             char name[32];
             snprintf(name, sizeof name, "m{s=\"%zu\"}", series);
             store_batch_add(batch, store_batch_series(batch, name),
                             start_ms + (int64_t)slot * STEP_MS, value);
             received++;
+            count_one(reference, series, slot, value, &want);
             size_t *const count = &reference->count[series][slot];
             struct version *const versions = reference->version[series][slot];
             /* Within one batch only the last version was ever to be seen. */
@@ -286,7 +333,9 @@ static void random_histories_agree_with_plain_arrays(void **state)
         struct err err = {0};
         struct store_counts counts;
         assert_ok(store_append_wait(store, batch, &counts, &err), &err);
-        assert_int_equal(counts.stored + counts.replaced + counts.duplicate, size);
+        assert_memory_equal(&counts, &want, sizeof counts);
+        if (habit->every > 0 && round % habit->every == 0)
+            assert_ok(store_compact(store, &err), &err);
         total.stored += counts.stored;
         total.replaced += counts.replaced;
         total.duplicate += counts.duplicate;
@@ -296,6 +345,8 @@ static void random_histories_agree_with_plain_arrays(void **state)
         }
         for (size_t series = 0; series < SERIES; series++)
             check_series(store, reference, series, start_ms, AS_OF_NOW);
+        for (size_t series = 0; series < SERIES; series++)
+            check_summary(store, reference, series, start_ms);
     }
     assert_int_equal(total.stored + total.replaced + total.duplicate, received);
     uint64_t held = 0;
@@ -309,6 +360,17 @@ static void random_histories_agree_with_plain_arrays(void **state)
     store_close(store);
     folder_fini(&folder);
     free(reference);
+}
+
+static void random_histories_agree_with_plain_arrays(void **state)
+{
+    (void)state;
+    static const struct habit HABIT[] = {
+        {1024, 0, 0}, {4, 0, 1},   {3, 0, 7}, {8, 10, 0}, /* while it goes on */
+        {5, 1, 5},    {1, 30, 11},
+    };
+    for (uint64_t i = 0; i < sizeof HABIT / sizeof *HABIT; i++)
+        random_history(7 + i, &HABIT[i]);
 }
 
 /* ---- many at once --------------------------------------------------------------- */
@@ -365,6 +427,7 @@ static void *send_batches(void *arg)
 static void *read_all_the_time(void *arg)
 {
     struct sender *const sender = arg;
+    size_t seen = 0;
     for (int i = 0; i < 200; i++) {
         struct sample *samples;
         size_t count;
@@ -377,6 +440,9 @@ static void *read_all_the_time(void *arg)
             if (samples[k].time_ms <= samples[k - 1].time_ms)
                 abort();
         free(samples);
+        if (count < seen) /* what was there once stays there */
+            abort();
+        seen = count;
     }
     return NULL;
 }
@@ -401,11 +467,12 @@ static double figure_of(struct store *store, const char *name)
     return figure.value;
 }
 
-static void threads_share_commits(void **state)
+static void share_commits(size_t chunk_samples, size_t compact_samples)
 {
-    (void)state;
     struct folder folder;
     folder_init(&folder);
+    folder.options.chunk_samples = chunk_samples;
+    folder.options.compact_samples = compact_samples;
     struct store *store = folder_open(&folder);
     struct sender sender[THREADS] = {0};
     pthread_t thread[THREADS], reader;
@@ -421,7 +488,8 @@ static void threads_share_commits(void **state)
         pthread_join(thread[i], NULL);
         assert_int_equal(sender[i].stored, BATCHES * PER_BATCH * 2);
     }
-    assert_true(figure_of(store, "frwkvd_storage_commits_total") < THREADS * BATCHES);
+    if (compact_samples == 0)
+        assert_true(figure_of(store, "frwkvd_storage_commits_total") < THREADS * BATCHES);
     assert_true(figure_of(store, "frwkvd_storage_samples_stored_total") ==
                 THREADS * BATCHES * PER_BATCH * 2);
     assert_true(figure_of(store, "frwkvd_storage_queue_samples") == 0);
@@ -435,6 +503,18 @@ static void threads_share_commits(void **state)
     }
     store_close(store);
     folder_fini(&folder);
+}
+
+static void threads_share_commits(void **state)
+{
+    (void)state;
+    share_commits(1024, 0);
+}
+
+static void compaction_goes_on_beside_them(void **state)
+{
+    (void)state;
+    share_commits(16, 100);
 }
 
 static void closing_commits_what_waits(void **state)
@@ -473,6 +553,7 @@ int main(void)
         cmocka_unit_test(reads_as_of_an_instant),
         cmocka_unit_test(random_histories_agree_with_plain_arrays),
         cmocka_unit_test(threads_share_commits),
+        cmocka_unit_test(compaction_goes_on_beside_them),
         cmocka_unit_test(closing_commits_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * compactor.h -- turns the head into chunks and drops the log behind it.
+ *
+ * A pass goes through all series in slices.  Of a series that has enough samples in the
+ * head the oldest become chunks, merged with chunks that they overlap; the others stay
+ * and are written once more as one batch of the log, "carried".  Each slice is one
+ * transaction on the writer thread:
+ *
+ *     begin   ids boundary .. boundary + CARRY_IDS of the log are set aside for what is
+ *             carried; everything appended from now on comes after them
+ *     slice   new chunks in, replaced ones out, a carried batch at its id; after the
+ *             commit the head drops what the chunks hold bit for bit
+ *     trim    rows of the log below the boundary go, oldest first
+ *
+ * What a store holds is its chunks, overridden by the log in the order of ids.  That
+ * stays true after every one of these transactions, since a slice only repeats what the
+ * log says, and a row of the log goes only when all of it is in chunks or carried; so a
+ * pass may die anywhere, and the next one starts from the beginning.
+ *
+ * The thread belongs to the store.  It waits between slices while batches wait for the
+ * writer, as long as the head is less than half full.
+ */
+#ifndef STORAGE_COMPACTOR_H
+#define STORAGE_COMPACTOR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct store;
+struct slice;
+
+struct compactor {
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t mutex; /* down to outcome */
+    pthread_cond_t wake, finished;
+    bool closing, due;
+    uint64_t asked, answered; /* passes that store_compact() waits for */
+    struct err outcome;       /* of the last pass */
+    atomic_size_t left;       /* samples in the head after it */
+
+    atomic_uint_fast64_t passes, failures, chunks, samples, bytes; /* figures */
+};
+
+int compactor_start(struct store *store, struct err *err);
+/* Ends the thread after its present slice. */
+void compactor_stop(struct store *store);
+/* On the writer thread, after a commit: wakes the thread when there is enough to do. */
+void compactor_notice(struct store *store);
+
+/* ---- slice.c ---- */
+
+/* What one transaction of a pass writes. */
+struct slice *slice_new(struct store *store, struct err *err);
+void slice_free(struct slice *slice);
+/* Adds a series: chunks where it has `threshold` samples in the head, else carried. */
+int slice_add(struct slice *slice, uint32_t id, size_t threshold, struct err *err);
+bool slice_full(const struct slice *slice);
+/* Writes it, with what is carried at this id of the log, and empties it. */
+int slice_write(struct slice *slice, int64_t carry_id, struct err *err);
+
+#endif

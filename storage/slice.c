@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "storage/chunks_table.h"
+#include "storage/sql.h"
+
+/* A slice holds the writer up while it is written, so it is small. */
+enum { SLICE_SAMPLES = 1 << 18, SLICE_SERIES = 4096 };
+
+struct new_chunk {
+    struct chunk_row row;
+    size_t offset, len; /* in bytes */
+};
+
+/* A series as it is to be in the head after the commit. */
+struct settled {
+    uint32_t id, covered;
+    struct sample *samples;
+    size_t count;
+    struct head_chunks chunks;
+};
+
+/* A growing list of anything. */
+struct list {
+    size_t count, cap;
+    void *at;
+};
+
+static void *list_add(struct list *list, size_t size)
+{
+    if (list->count == list->cap) {
+        list->cap = list->cap ? 2 * list->cap : 64;
+        list->at = mem_resize(list->at, list->cap, size);
+    }
+    return (char *)list->at + size * list->count++;
+}
+
+struct slice {
+    struct store *store;
+    sqlite3 *reader;
+    struct chunk_scan scan;
+    struct chunk_bytes bytes;
+    struct list chunks;   /* struct new_chunk */
+    struct list replaced; /* struct chunk_row */
+    struct list ids;      /* uint32_t: series that have new chunks */
+    struct batch_samples carry;
+    struct batch_blob blob;
+    int64_t carry_id;
+    size_t samples; /* gone through */
+    size_t chunk_samples;
+
+    struct sample *merged; /* a chunk and what goes into it */
+    size_t merged_cap;
+    struct list rows; /* struct chunk_row of the series in hand */
+
+    struct list settled; /* struct settled: the writer's, until the commit */
+};
+
+struct slice *slice_new(struct store *store, struct err *err)
+{
+    struct slice *const slice = mem_new(1, sizeof *slice);
+    slice->store = store;
+    slice->chunk_samples = store->options.chunk_samples;
+    slice->reader = store_reader_take(store, err);
+    if (slice->reader && chunk_scan_init(&slice->scan, slice->reader, err) == 0)
+        return slice;
+    slice_free(slice);
+    return NULL;
+}
+
+static void settled_clear(struct slice *slice)
+{
+    struct settled *const settled = slice->settled.at;
+    for (size_t i = 0; i < slice->settled.count; i++)
+        free(settled[i].samples);
+    slice->settled.count = 0;
+}
+
+void slice_free(struct slice *slice)
+{
+    if (!slice)
+        return;
+    settled_clear(slice);
+    chunk_scan_fini(&slice->scan);
+    store_reader_give(slice->store, slice->reader);
+    chunk_bytes_fini(&slice->bytes);
+    free(slice->chunks.at);
+    free(slice->replaced.at);
+    free(slice->ids.at);
+    free(slice->rows.at);
+    free(slice->settled.at);
+    free(slice->merged);
+    batch_samples_fini(&slice->carry);
+    batch_blob_fini(&slice->blob);
+    free(slice);
+}
+
+bool slice_full(const struct slice *slice)
+{
+    return slice->samples >= SLICE_SAMPLES || slice->ids.count >= SLICE_SERIES;
+}
+
+/* ---- what becomes chunks --------------------------------------------------------- */
+
+static void add_chunk(struct slice *slice, uint32_t id, const struct sample *samples,
+                      size_t count)
+{
+    size_t len;
+    const void *const encoded = chunk_encode(slice->scan.coder, id, samples, count, &len);
+    struct new_chunk *const chunk = list_add(&slice->chunks, sizeof *chunk);
+    *chunk = (struct new_chunk){
+        .row = {.series = id,
+                .samples = (uint32_t)count,
+                .first_ms = samples[0].time_ms,
+                .last_ms = samples[count - 1].time_ms,
+                .last = samples[count - 1].value},
+        .offset = slice->bytes.len,
+        .len = len,
+    };
+    memcpy(chunk_bytes_room(&slice->bytes, len), encoded, len);
+    slice->bytes.len += len;
+}
+
+/* Chunks of nearly the same size, none more than half as large again as is usual. */
+static void add_chunks(struct slice *slice, uint32_t id, const struct sample *samples,
+                       size_t count)
+{
+    const size_t usual = slice->chunk_samples;
+    const size_t parts = count < usual ? 1 : (count + usual / 2) / usual;
+    for (size_t p = 0; p < parts; p++) {
+        const size_t from = count * p / parts, to = count * (p + 1) / parts;
+        if (to > from)
+            add_chunk(slice, id, samples + from, to - from);
+    }
+}
+
+/* The union of a chunk and newer samples, which win. */
+static size_t merge(struct slice *slice, const struct sample *chunk, size_t chunk_count,
+                    const struct sample *newer, size_t newer_count)
+{
+    if (chunk_count + newer_count > slice->merged_cap) {
+        slice->merged_cap = chunk_count + newer_count;
+        slice->merged =
+            mem_resize(slice->merged, slice->merged_cap, sizeof *slice->merged);
+    }
+    size_t c = 0, n = 0, count = 0;
+    while (c < chunk_count || n < newer_count) {
+        const bool take_newer =
+            c == chunk_count || (n < newer_count && newer[n].time_ms <= chunk[c].time_ms);
+        if (take_newer && c < chunk_count && newer[n].time_ms == chunk[c].time_ms)
+            c++;
+        slice->merged[count++] = take_newer ? newer[n++] : chunk[c++];
+    }
+    return count;
+}
+
+/* Samples of the head that belong to one chunk: from its first instant to the next
+ * chunk's, or, where there is none, from the beginning on. */
+struct group {
+    const struct chunk_row *chunk; /* NULL: none */
+    const struct sample *samples;
+    size_t count;
+    bool tail;    /* no chunk comes after it */
+    bool squeeze; /* leave nothing in the head */
+};
+
+/* How many of the newest stay in the head, so that the last chunk is a full one. */
+static size_t staying(const struct slice *slice, const struct group *group, size_t total,
+                      size_t newer)
+{
+    if (!group->tail || group->squeeze)
+        return 0;
+    const size_t beyond = total % slice->chunk_samples;
+    return beyond < newer ? beyond : newer;
+}
+
+/* A chunk is opened again for what falls into it, for a beginning that is not full yet,
+ * and for a few samples that would make a tiny one. */
+static bool opens_chunk(const struct slice *slice, const struct group *group)
+{
+    const struct chunk_row *const chunk = group->chunk;
+    return chunk && (group->samples[0].time_ms <= chunk->last_ms ||
+                     chunk->samples < slice->chunk_samples ||
+                     (!group->tail && group->count < slice->chunk_samples / 2));
+}
+
+/* The bytes of a row that chunk_scan_next() has passed already. */
+static int load_chunk(struct slice *slice, const struct chunk_row *chunk, struct err *err)
+{
+    chunk_scan_seek(&slice->scan, chunk->series, chunk->first_ms, chunk->first_ms + 1);
+    const int found = chunk_scan_next(&slice->scan, err);
+    if (found < 0)
+        return -1;
+    if (found == 0 || slice->scan.row.data != chunk->data)
+        return err_set(err, ERR_CORRUPT, "chunk of series %u: is gone", chunk->series);
+    const int status = chunk_scan_decode(&slice->scan, err);
+    chunk_scan_rest(&slice->scan);
+    return status;
+}
+
+/* How many of the group's newest samples stay, or -1. */
+static ssize_t add_group(struct slice *slice, uint32_t id, const struct group *group,
+                         struct err *err)
+{
+    if (group->count == 0)
+        return 0;
+    if (!opens_chunk(slice, group)) {
+        const size_t stay = staying(slice, group, group->count, group->count);
+        add_chunks(slice, id, group->samples, group->count - stay);
+        return (ssize_t)stay;
+    }
+    if (load_chunk(slice, group->chunk, err))
+        return -1;
+    const size_t total = merge(slice, slice->scan.sample, group->chunk->samples,
+                               group->samples, group->count);
+    size_t newer = 0;
+    while (newer < group->count &&
+           group->samples[group->count - 1 - newer].time_ms > group->chunk->last_ms)
+        newer++;
+    const size_t stay = staying(slice, group, total, newer);
+    if (stay == group->count)
+        return (ssize_t)stay; /* not enough for a chunk yet */
+    *(struct chunk_row *)list_add(&slice->replaced, sizeof(struct chunk_row)) =
+        *group->chunk;
+    add_chunks(slice, id, slice->merged, total - stay);
+    return (ssize_t)stay;
+}
+
+static int load_rows(struct slice *slice, uint32_t id, int64_t from_ms, int64_t to_ms,
+                     struct err *err)
+{
+    int status;
+    slice->rows.count = 0;
+    chunk_scan_seek(&slice->scan, id, from_ms, to_ms);
+    while ((status = chunk_scan_next(&slice->scan, err)) == 1)
+        *(struct chunk_row *)list_add(&slice->rows, sizeof(struct chunk_row)) =
+            slice->scan.row;
+    return status;
+}
+
+static ssize_t add_groups(struct slice *slice, uint32_t id, const struct sample *samples,
+                          size_t count, bool squeeze, struct err *err)
+{
+    const struct chunk_row *const row = slice->rows.at;
+    const size_t rows = slice->rows.count;
+    size_t at = 0;
+    ssize_t stay = 0;
+    for (size_t r = 0; r <= rows && stay >= 0; r++) {
+        /* Round r ends where chunk r begins; its samples are those of chunk r - 1. */
+        size_t end = at;
+        while (end < count && (r == rows || samples[end].time_ms < row[r].first_ms))
+            end++;
+        /* A few before the first chunk go into it. */
+        if (r == 0 && rows > 0 && end < slice->chunk_samples / 2)
+            continue;
+        const struct group group = {
+            .chunk = r > 0 ? &row[r - 1] : NULL,
+            .samples = samples + at,
+            .count = end - at,
+            .tail = r == rows,
+            .squeeze = squeeze,
+        };
+        stay = add_group(slice, id, &group, err);
+        at = end;
+    }
+    return stay;
+}
+
+static void carry(struct slice *slice, uint32_t id, const struct sample *samples,
+                  size_t count)
+{
+    struct batch_samples *const all = &slice->carry;
+    batch_samples_reserve(all, all->count + count);
+    for (size_t i = 0; i < count; i++, all->count++) {
+        all->id[all->count] = id;
+        all->time_ms[all->count] = samples[i].time_ms;
+        all->value[all->count] = samples[i].value;
+    }
+}
+
+/* A chunk that cannot be read stays as it is, and what would go into it in the head. */
+static int add_samples(struct slice *slice, uint32_t id, const struct sample *samples,
+                       size_t count, bool squeeze, struct err *err)
+{
+    const size_t chunks = slice->chunks.count, replaced = slice->replaced.count;
+    const size_t bytes = slice->bytes.len;
+    struct err failure = {0};
+    ssize_t stay = -1;
+    if (load_rows(slice, id, samples[0].time_ms, INT64_MAX, &failure) == 0)
+        stay = add_groups(slice, id, samples, count, squeeze, &failure);
+    if (stay < 0) {
+        if (failure.code != ERR_CORRUPT)
+            return err_set(err, failure.code, "%s", failure.msg);
+        slice->chunks.count = chunks;
+        slice->replaced.count = replaced;
+        slice->bytes.len = bytes;
+        stay = (ssize_t)count;
+    }
+    if (slice->chunks.count > chunks)
+        *(uint32_t *)list_add(&slice->ids, sizeof(uint32_t)) = id;
+    carry(slice, id, samples + count - (size_t)stay, (size_t)stay);
+    return 0;
+}
+
+int slice_add(struct slice *slice, uint32_t id, size_t threshold, struct err *err)
+{
+    struct sample *samples;
+    size_t count;
+    struct head_chunks chunks;
+    if (head_read(&slice->store->head, id, INT64_MIN, INT64_MAX, 0, &samples, &count,
+                  &chunks, err))
+        return -1;
+    int status = 0;
+    if (count >= threshold)
+        status =
+            add_samples(slice, id, samples, count, threshold < slice->chunk_samples, err);
+    else
+        carry(slice, id, samples, count);
+    slice->samples += count;
+    free(samples);
+    return status;
+}
+
+/* ---- on the writer thread --------------------------------------------------------- */
+
+static int write_chunks(struct slice *slice, struct err *err)
+{
+    sqlite3 *const db = slice->store->db;
+    const struct chunk_row *const replaced = slice->replaced.at;
+    for (size_t i = 0; i < slice->replaced.count; i++)
+        if (chunks_delete(db, &replaced[i], err))
+            return -1;
+    struct new_chunk *const chunk = slice->chunks.at;
+    for (size_t i = 0; i < slice->chunks.count; i++)
+        if (chunks_insert(db, &chunk[i].row, slice->bytes.at + chunk[i].offset,
+                          chunk[i].len, err))
+            return -1;
+    return 0;
+}
+
+static int write_carried(struct slice *slice, struct err *err)
+{
+    if (slice->carry.count == 0)
+        return 0;
+    batch_encode(&slice->carry, clock_now_ms(&slice->store->options.clock), &slice->blob);
+    return sql_run(slice->store->db, err, "INSERT INTO log(id, batch) VALUES(?, ?)", "ib",
+                   slice->carry_id, (const void *)slice->blob.bytes, slice->blob.len) < 0
+               ? -1
+               : 0;
+}
+
+/* The summary of a series' chunks as this transaction has made them. */
+static int summarize(sqlite3 *db, uint32_t id, struct head_chunks *chunks,
+                     struct err *err)
+{
+    int64_t bits = 0;
+    sqlite3_stmt *const stmt =
+        sql_query(db, err,
+                  "SELECT sum(samples), min(first_ms), max(last_ms), (SELECT last_bits "
+                  "FROM chunks WHERE series = ?1 ORDER BY first_ms DESC LIMIT 1) "
+                  "FROM chunks WHERE series = ?1",
+                  "i", (int64_t)id);
+    const int status = stmt ? sql_step(stmt, err) : -1;
+    if (status == 1) {
+        *chunks = (struct head_chunks){
+            .samples = (uint64_t)sqlite3_column_int64(stmt, 0),
+            .first_ms = sqlite3_column_int64(stmt, 1),
+            .last_ms = sqlite3_column_int64(stmt, 2),
+        };
+        bits = sqlite3_column_int64(stmt, 3);
+        memcpy(&chunks->last, &bits, sizeof bits);
+    }
+    sqlite3_finalize(stmt);
+    return status == 1 ? 0 : -1;
+}
+
+/* Since the slice was made more may have come: what stays in the head is found anew. */
+static int settle_series(struct slice *slice, uint32_t id, struct err *err)
+{
+    struct store *const store = slice->store;
+    struct settled settled = {.id = id};
+    struct head_chunks before;
+    if (head_read(&store->head, id, INT64_MIN, INT64_MAX, 0, &settled.samples,
+                  &settled.count, &before, err))
+        return -1;
+    const size_t all = settled.count;
+    if (chunks_reconcile(&store->writer.scan, id, settled.samples, &settled.count,
+                         &settled.covered, err) ||
+        summarize(store->db, id, &settled.chunks, err)) {
+        free(settled.samples);
+        return -1;
+    }
+    if (settled.count < all)
+        settled.samples = mem_resize(settled.samples, settled.count ? settled.count : 1,
+                                     sizeof *settled.samples);
+    *(struct settled *)list_add(&slice->settled, sizeof settled) = settled;
+    return 0;
+}
+
+static int write_in(struct store *store, void *arg, struct err *err)
+{
+    (void)store;
+    struct slice *const slice = arg;
+    const uint32_t *const id = slice->ids.at;
+    if (write_chunks(slice, err) || write_carried(slice, err))
+        return -1;
+    for (size_t i = 0; i < slice->ids.count; i++)
+        if (settle_series(slice, id[i], err))
+            return -1;
+    return 0;
+}
+
+static void publish(struct store *store, void *arg)
+{
+    struct slice *const slice = arg;
+    struct settled *const settled = slice->settled.at;
+    for (size_t i = 0; i < slice->settled.count; i++) {
+        head_replace(&store->head, settled[i].id, settled[i].samples, settled[i].count,
+                     settled[i].covered, &settled[i].chunks);
+        settled[i].samples = NULL;
+    }
+}
+
+int slice_write(struct slice *slice, int64_t carry_id, struct err *err)
+{
+    slice->carry_id = carry_id;
+    const int status = writer_call_alone(slice->store, write_in, publish, slice, err);
+    struct compactor *const compactor = &slice->store->compactor;
+    if (status == 0) {
+        const struct new_chunk *const chunk = slice->chunks.at;
+        for (size_t i = 0; i < slice->chunks.count; i++)
+            atomic_fetch_add(&compactor->samples, chunk[i].row.samples);
+        atomic_fetch_add(&compactor->chunks, slice->chunks.count);
+        atomic_fetch_add(&compactor->bytes, slice->bytes.len);
+    }
+    settled_clear(slice);
+    slice->chunks.count = slice->replaced.count = slice->ids.count = 0;
+    slice->carry.count = slice->bytes.len = slice->samples = 0;
+    return status;
+}
