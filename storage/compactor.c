@@ -203,9 +203,8 @@ static void *compactor_main(void *arg)
     }
 }
 
-int compactor_start(struct store *store, struct err *err)
+void compactor_init(struct compactor *compactor)
 {
-    struct compactor *const compactor = &store->compactor;
     pthread_mutex_init(&compactor->mutex, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -213,6 +212,18 @@ int compactor_start(struct store *store, struct err *err)
     pthread_cond_init(&compactor->wake, &attr);
     pthread_cond_init(&compactor->finished, &attr);
     pthread_condattr_destroy(&attr);
+}
+
+void compactor_fini(struct compactor *compactor)
+{
+    pthread_cond_destroy(&compactor->wake);
+    pthread_cond_destroy(&compactor->finished);
+    pthread_mutex_destroy(&compactor->mutex);
+}
+
+int compactor_start(struct store *store, struct err *err)
+{
+    struct compactor *const compactor = &store->compactor;
     errno = pthread_create(&compactor->thread, NULL, compactor_main, store);
     compactor->started = errno == 0;
     return compactor->started
@@ -230,9 +241,6 @@ void compactor_stop(struct store *store)
     pthread_cond_signal(&compactor->wake);
     pthread_mutex_unlock(&compactor->mutex);
     pthread_join(compactor->thread, NULL);
-    pthread_cond_destroy(&compactor->wake);
-    pthread_cond_destroy(&compactor->finished);
-    pthread_mutex_destroy(&compactor->mutex);
     compactor->started = false;
 }
 

@@ -47,6 +47,9 @@ struct compactor {
     atomic_uint_fast64_t passes, failures, chunks, samples, bytes; /* figures */
 };
 
+/* The writer's thread lives between these two. */
+void compactor_init(struct compactor *compactor);
+void compactor_fini(struct compactor *compactor);
 int compactor_start(struct store *store, struct err *err);
 /* Ends the thread after its present slice. */
 void compactor_stop(struct store *store);

@@ -63,7 +63,7 @@ static int replay_row(struct store *store, const void *bytes, size_t len,
     struct store_counts counts = {0};
     const struct head_source source = {.history = true, .counts = &counts};
     head_stage(&store->head, samples, 0, samples->count, &source);
-    /* Chunks are looked at once at the end (reconcile), not for every batch. */
+    /* As if there were no chunks: these are looked at once, at the end (reconcile). */
     if (head_settle(&store->head, NULL, NULL, err))
         return -1;
     head_commit(&store->head);
@@ -126,10 +126,10 @@ static int load(struct store *store, struct err *err)
 {
     store->writer.next_log_id = 1;
     if (index_load(&store->index, store->db, err) ||
-        chunks_load(store->db, &store->head, store->index.committed, err) ||
-        chunk_scan_init(&store->writer.scan, store->db, err))
+        chunk_scan_init(&store->writer.scan, store->db, err) || replay(store, err) ||
+        chunks_load(store->db, &store->head, store->index.committed, err))
         return -1;
-    return replay(store, err) || reconcile(store, err) ? -1 : 0;
+    return reconcile(store, err);
 }
 
 struct store *store_open(const char *uri, const struct store_options *options,
@@ -144,6 +144,7 @@ struct store *store_open(const char *uri, const struct store_options *options,
     store->path = mem_printf("%s/frwkvd.db", folder);
     index_init(&store->index);
     head_init(&store->head);
+    compactor_init(&store->compactor);
     pthread_mutex_init(&store->readers.mutex, NULL);
     store->lock_fd = lock_folder(folder, err);
     if (store->lock_fd >= 0 && open_database(store, err) == 0 && load(store, err) == 0 &&
@@ -165,6 +166,7 @@ void store_close(struct store *store)
         sql_exec(store->db, "PRAGMA optimize", NULL);
     /* The last connection to close moves the whole log into the database. */
     sqlite3_close(store->db);
+    compactor_fini(&store->compactor);
     index_fini(&store->index);
     head_fini(&store->head);
     /* Last: until here nobody else may open. */

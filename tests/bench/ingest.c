@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ingest -- samples a second through store_append(), beside the disk's own fdatasync.
+ * ingest -- samples a second through store_append() while the store compacts, beside
+ * the disk's own fdatasync.
  *
  * 10,000 series, batches of 2,000 samples, full sync, two sending threads that keep a
  * few batches under way each; in order of arrival (all series at one instant, then the
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,9 @@
 #include "storage/storage.h"
 
 enum { SERIES = 10000, PER_BATCH = 2000, SENDERS = 2, UNDER_WAY = 32 };
+
+/* Full often enough that the compactor runs, not waits, most of the time. */
+enum { HEAD_SAMPLES = 24000000 };
 
 static const int64_t START_MS = 1700000000000;
 
@@ -53,7 +58,7 @@ struct sender {
     size_t first_series, batches, series_samples;
     pthread_mutex_t mutex;
     pthread_cond_t answered;
-    size_t under_way;
+    size_t under_way, refused;
 };
 
 static void on_done(void *ctx, const struct store_counts *counts, const struct err *err)
@@ -67,6 +72,16 @@ static void on_done(void *ctx, const struct store_counts *counts, const struct e
     pthread_mutex_unlock(&sender->mutex);
 }
 
+/* A daily wave with noise, two decimals, as most gauges have. */
+static double value_at(size_t series, size_t step)
+{
+    uint64_t mixed = (series * 1000003 + step) * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
+    const size_t at = (step + 31 * series) % 5760; /* of 15 s */
+    const double wave = (double)(at < 2880 ? at : 5760 - at) / 2880.0;
+    return (double)(int)(1000.0 * wave + (double)(mixed >> 57)) / 100.0;
+}
+
 /* Each sender has series of its own, as the shards of a Prometheus have. */
 static struct store_batch *make_batch(const struct sender *sender, size_t number)
 {
@@ -77,9 +92,23 @@ static struct store_batch *make_batch(const struct sender *sender, size_t number
         const size_t step = sender->by_series ? i % sender->series_samples : i / own;
         const char *const name = sender->names[sender->first_series + series];
         store_batch_add(batch, store_batch_series(batch, name),
-                        START_MS + (int64_t)step * 15000, (double)(i % 977) * 0.25);
+                        START_MS + (int64_t)step * 15000, value_at(series, step));
     }
     return batch;
+}
+
+/* A full head is waited for, as a sender that got a 503 would. */
+static void send(struct sender *sender, struct store_batch *batch, size_t number)
+{
+    struct err err = {0};
+    while (store_append(sender->store, batch, on_done, sender, &err)) {
+        if (err.code != ERR_BUSY)
+            die("append", &err);
+        err = (struct err){0};
+        sender->refused++;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        batch = make_batch(sender, number);
+    }
 }
 
 static void *send_all(void *arg)
@@ -92,9 +121,7 @@ static void *send_all(void *arg)
             pthread_cond_wait(&sender->answered, &sender->mutex);
         sender->under_way++;
         pthread_mutex_unlock(&sender->mutex);
-        struct err err = {0};
-        if (store_append(sender->store, batch, on_done, sender, &err))
-            die("append", &err);
+        send(sender, batch, i);
     }
     pthread_mutex_lock(&sender->mutex);
     while (sender->under_way > 0)
@@ -106,16 +133,27 @@ static void *send_all(void *arg)
 /* ---- one run -------------------------------------------------------------------- */
 
 struct figures {
-    double commits, seconds;
+    double commits, seconds, compactions, chunk_samples, chunk_bytes, head;
 };
 
 static void pick(void *ctx, const char *name, double value)
 {
-    struct figures *const figures = ctx;
-    if (strcmp(name, "frwkvd_storage_commits_total") == 0)
-        figures->commits = value;
-    if (strcmp(name, "frwkvd_storage_commit_seconds_total") == 0)
-        figures->seconds = value;
+    static const struct {
+        const char *name;
+        size_t offset;
+    } WANTED[] = {
+        {"frwkvd_storage_commits_total", offsetof(struct figures, commits)},
+        {"frwkvd_storage_commit_seconds_total", offsetof(struct figures, seconds)},
+        {"frwkvd_storage_compactions_total", offsetof(struct figures, compactions)},
+        {"frwkvd_storage_chunk_samples_written_total",
+         offsetof(struct figures, chunk_samples)},
+        {"frwkvd_storage_chunk_bytes_written_total",
+         offsetof(struct figures, chunk_bytes)},
+        {"frwkvd_storage_head_samples", offsetof(struct figures, head)},
+    };
+    for (size_t i = 0; i < sizeof WANTED / sizeof *WANTED; i++)
+        if (strcmp(name, WANTED[i].name) == 0)
+            *(double *)(void *)((char *)ctx + WANTED[i].offset) = value;
 }
 
 static void clean(const char *folder)
@@ -135,7 +173,7 @@ static void run(const char *folder, const char *const *names, size_t samples,
 {
     char *const uri = mem_printf("sqlite:%s", folder);
     struct store_options options = store_options_default();
-    options.head_samples_max = 2 * samples;
+    options.head_samples_max = HEAD_SAMPLES;
     options.clock = (struct clock){start_ms, NULL};
     struct err err = {0};
     struct store *store = store_open(uri, &options, &err);
@@ -163,6 +201,9 @@ static void run(const char *folder, const char *const *names, size_t samples,
     const double took_s = now_s() - began_s;
     struct figures figures;
     store_figures(store, pick, &figures);
+    size_t refused = 0;
+    for (size_t i = 0; i < SENDERS; i++)
+        refused += sender[i].refused;
     store_close(store);
     const double reopen_s = now_s();
     if (!(store = store_open(uri, &options, &err)))
@@ -171,6 +212,11 @@ static void run(const char *folder, const char *const *names, size_t samples,
            by_series ? "series by series" : "arrival order",
            (double)(batches * SENDERS * PER_BATCH) / took_s / 1e6, figures.commits,
            1e3 * figures.seconds / figures.commits, now_s() - reopen_s);
+    printf("%-16s %6.2f M samples in chunks of %.2f B each, %.0f passes ended, %.1f M "
+           "in memory, %zu batches refused\n",
+           "  meanwhile", figures.chunk_samples / 1e6,
+           figures.chunk_bytes / figures.chunk_samples, figures.compactions,
+           figures.head / 1e6, refused);
     store_close(store);
     clean(folder);
     free(uri);
@@ -209,7 +255,7 @@ static void measure_fdatasync(const char *folder)
 
 int main(int argc, char **argv)
 {
-    const size_t samples = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000000;
+    const size_t samples = argc > 1 ? strtoul(argv[1], NULL, 10) : 40000000;
     if (samples < SERIES * 2 || samples % (SERIES * PER_BATCH / 1000 * SENDERS) != 0) {
         fprintf(stderr, "ingest: SAMPLES must be a multiple of 40000\n");
         return 2;

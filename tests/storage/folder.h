@@ -15,7 +15,7 @@
 
 struct folder {
     char path[64], uri[80];
-    int64_t now_ms; /* what the store takes for the present */
+    _Atomic int64_t now_ms; /* what the store takes for the present */
     struct store_options options;
 };
 
