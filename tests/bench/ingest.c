@@ -9,18 +9,16 @@
  *
  *     ingest [SAMPLES [FOLDER]]
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "storage/storage.h"
+#include "tests/bench/disk.h"
 
 enum { SERIES = 10000, PER_BATCH = 2000, SENDERS = 2, UNDER_WAY = 32 };
 
@@ -34,19 +32,6 @@ static int64_t start_ms(void *ctx)
 {
     (void)ctx;
     return START_MS;
-}
-
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static void die(const char *what, const struct err *err)
-{
-    fprintf(stderr, "ingest: %s: %s\n", what, err ? err->msg : "failed");
-    exit(1);
 }
 
 /* ---- the sender ----------------------------------------------------------------- */
@@ -156,18 +141,6 @@ static void pick(void *ctx, const char *name, double value)
             *(double *)(void *)((char *)ctx + WANTED[i].offset) = value;
 }
 
-static void clean(const char *folder)
-{
-    static const char *const FILES[] = {"frwkvd.db", "frwkvd.db-wal", "frwkvd.db-shm",
-                                        "lock"};
-    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
-        char *const path = mem_printf("%s/%s", folder, FILES[i]);
-        unlink(path);
-        free(path);
-    }
-    rmdir(folder);
-}
-
 static void run(const char *folder, const char *const *names, size_t samples,
                 bool by_series)
 {
@@ -218,39 +191,8 @@ static void run(const char *folder, const char *const *names, size_t samples,
            figures.chunk_bytes / figures.chunk_samples, figures.compactions,
            figures.head / 1e6, refused);
     store_close(store);
-    clean(folder);
+    disk_clean(folder);
     free(uri);
-}
-
-/* ---- the disk's own figure ------------------------------------------------------- */
-
-static int ascending(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-/* Appends of one batch's size, each synced. */
-static void measure_fdatasync(const char *folder)
-{
-    enum { TIMES = 100, BYTES = 16 * PER_BATCH };
-    double took_s[TIMES];
-    char *const path = mem_printf("%s.sync", folder);
-    char *const bytes = mem_new(BYTES, 1);
-    const int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
-    for (size_t i = 0; i < TIMES; i++) {
-        const double began_s = now_s();
-        if (write(fd, bytes, BYTES) != BYTES || fdatasync(fd))
-            die("fdatasync", NULL);
-        took_s[i] = now_s() - began_s;
-    }
-    close(fd);
-    unlink(path);
-    qsort(took_s, TIMES, sizeof *took_s, ascending);
-    printf("%-16s %6.2f ms median, %.2f ms at the 99th of 100 (32 kB each)\n",
-           "fdatasync", 1e3 * took_s[TIMES / 2], 1e3 * took_s[TIMES - 2]);
-    free(bytes);
-    free(path);
 }
 
 int main(int argc, char **argv)
@@ -268,13 +210,13 @@ int main(int argc, char **argv)
         names[i] =
             mem_printf("node_cpu_seconds{cpu=\"%zu\",host=\"web-%03zu\",mode=\"user\"}",
                        i % 16, i / 16);
-    measure_fdatasync(folder);
+    disk_measure(folder);
     run(folder, (const char *const *)(void *)names, samples, false);
     run(folder, (const char *const *)(void *)names, samples, true);
     for (size_t i = 0; i < SERIES; i++)
         free(names[i]);
     free(names);
-    clean(folder);
+    disk_clean(folder);
     free(folder);
     return 0;
 }
