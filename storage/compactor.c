@@ -2,6 +2,7 @@
 #include "storage/compactor.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "storage/sql.h"
@@ -45,6 +46,28 @@ static int trim_in(struct store *store, void *arg, struct err *err)
         return -1;
     return sql_run(store->db, err, "DELETE FROM log WHERE id <= ?", "i", last) < 0 ? -1
                                                                                    : 0;
+}
+
+/* Pages kept for the log to grow into again, and given back in one transaction. */
+enum { FREE_PAGES_KEPT = (128 << 20) / STORE_PAGE_BYTES, PAGES_AT_ONCE = 2048 };
+
+static int shrink_in(struct store *store, void *arg, struct err *err)
+{
+    bool *const done = arg;
+    int64_t pages, after;
+    if (sql_value(store->db, err, &pages, "PRAGMA freelist_count", ""))
+        return -1;
+    if ((*done = pages <= FREE_PAGES_KEPT))
+        return 0;
+    char sql[64];
+    const int64_t beyond = pages - FREE_PAGES_KEPT;
+    snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)",
+             beyond < PAGES_AT_ONCE ? (int)beyond : PAGES_AT_ONCE);
+    if (sql_exec(store->db, sql, err) ||
+        sql_value(store->db, err, &after, "PRAGMA freelist_count", ""))
+        return -1;
+    *done = after >= pages; /* a database that was made without this */
+    return 0;
 }
 
 static bool closing(struct compactor *compactor)
@@ -124,6 +147,20 @@ static int trim_log(struct store *store, int64_t boundary, struct err *err)
     return 0;
 }
 
+/* What the log took before it was trimmed goes back to the file system. */
+static int shrink_file(struct store *store, struct err *err)
+{
+    bool done = false;
+    while (!done) {
+        give_way(store);
+        if (closing(&store->compactor))
+            return err_set(err, ERR_BUSY, "storage: closing");
+        if (writer_call_alone(store, shrink_in, NULL, &done, err))
+            return -1;
+    }
+    return 0;
+}
+
 static int run_pass(struct store *store, struct err *err)
 {
     struct slice *const slice = slice_new(store, err);
@@ -135,6 +172,8 @@ static int run_pass(struct store *store, struct err *err)
         status = run_slices(store, slice, boundary, err);
     if (status == 0)
         status = trim_log(store, boundary, err);
+    if (status == 0)
+        status = shrink_file(store, err);
     slice_free(slice);
     return status;
 }

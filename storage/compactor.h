@@ -12,6 +12,7 @@
  *     slice   new chunks in, replaced ones out, a carried batch at its id; after the
  *             commit the head drops what the chunks hold bit for bit
  *     trim    rows of the log below the boundary go, oldest first
+ *     shrink  the file gives back the pages that this freed, but for a reserve
  *
  * What a store holds is its chunks, overridden by the log in the order of ids.  That
  * stays true after every one of these transactions, since a slice only repeats what the
