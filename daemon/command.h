@@ -17,6 +17,9 @@ int import_command(int argc, char **argv);
 int train_command(int argc, char **argv);
 int forecast_command(int argc, char **argv);
 int backtest_command(int argc, char **argv);
+int backup_command(int argc, char **argv);
+int restore_command(int argc, char **argv);
+int verify_command(int argc, char **argv);
 int check_config_command(int argc, char **argv);
 
 /* Says "frwkvd backtest: <message>" on stderr; EXIT_FAILED. */

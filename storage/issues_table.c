@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "storage/ledger.h"
 #include "storage/sql.h"
+#include "storage/verify.h"
 
 /* More cannot have been issued: bounds what a damaged row may ask for. */
 enum { STEPS_MAX = 1 << 20, QUANTILES_MAX = 1 << 10 };
@@ -191,6 +192,10 @@ static int damaged(const struct issue_row *row, struct err *err)
         (long long)row->id, row->issue.forecaster);
 }
 
+#define ISSUE_COLUMNS                                                                    \
+    "id, day, revision, model_id, calibration, issued_ms, first_ms, step_ms, steps, "    \
+    "quantiles, chain"
+
 static int read_issue(sqlite3_stmt *stmt, struct issue_row *row, struct err *err)
 {
     row->id = sqlite3_column_int64(stmt, 0);
@@ -245,13 +250,11 @@ static int find_issue(sqlite3 *db, const char *forecaster, int64_t at_ms,
                       struct issue_row *row, struct err *err)
 {
     row->issue.forecaster = forecaster;
-    sqlite3_stmt *const stmt =
-        sql_query(db, err,
-                  "SELECT id, day, revision, model_id, calibration, issued_ms, first_ms, "
-                  "step_ms, steps, quantiles, chain FROM issues "
-                  "WHERE forecaster = ? AND issued_ms <= ? "
-                  "ORDER BY issued_ms DESC, id DESC LIMIT 1",
-                  "si", forecaster, at_ms);
+    sqlite3_stmt *const stmt = sql_query(db, err,
+                                         "SELECT " ISSUE_COLUMNS " FROM issues "
+                                         "WHERE forecaster = ? AND issued_ms <= ? "
+                                         "ORDER BY issued_ms DESC, id DESC LIMIT 1",
+                                         "si", forecaster, at_ms);
     int status = stmt ? sql_step(stmt, err) : -1;
     if (status == 1)
         status = read_issue(stmt, row, err);
@@ -373,4 +376,59 @@ int store_issue_newest(struct store *store, const char *forecaster, int64_t at_m
         *count = 0;
     }
     return status;
+}
+
+/* ---- verify --------------------------------------------------------------------- */
+
+static int verify_issues(struct verify *verify, struct err *err)
+{
+    sqlite3_stmt *const stmt =
+        sql_query(verify->db, err,
+                  "SELECT " ISSUE_COLUMNS ", forecaster FROM issues ORDER BY id", "");
+    int status = stmt ? 1 : -1;
+    while (status == 1 && (status = sql_step(stmt, err)) == 1) {
+        struct err damage = {0};
+        char *const forecaster = sql_text(stmt, 11);
+        struct issue_row row = {.issue.forecaster = forecaster};
+        struct store_issued *issued = NULL;
+        size_t count = 0;
+        verify->verified->issues++;
+        if ((read_issue(stmt, &row, &damage) ||
+             read_checked(verify->db, &row, &issued, &count, &damage)) &&
+            verify_found(verify, &damage, err))
+            status = -1;
+        store_issued_fini(issued, count);
+        free(row.quantiles);
+        free(forecaster);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+/* A day closes with its last issue and opens with the close of the day before. */
+static int verify_days(struct verify *verify, struct err *err)
+{
+    sqlite3_stmt *const stmt = sql_query(
+        verify->db, err,
+        "SELECT forecaster, day FROM days d WHERE closing IS NOT coalesce((SELECT chain "
+        "FROM issues i WHERE i.forecaster = d.forecaster AND i.day = d.day "
+        "ORDER BY id DESC LIMIT 1), closing) OR opening IS NOT coalesce((SELECT closing "
+        "FROM days p WHERE p.forecaster = d.forecaster AND p.day < d.day "
+        "ORDER BY p.day DESC LIMIT 1), zeroblob(32))",
+        "");
+    int status = stmt ? 1 : -1;
+    while (status == 1 && (status = sql_step(stmt, err)) == 1) {
+        struct err damage = {0};
+        err_set(&damage, ERR_CORRUPT, "forecast: day %lld of %s does not fit its chain",
+                (long long)sqlite3_column_int64(stmt, 1),
+                (const char *)sqlite3_column_text(stmt, 0));
+        verify_found(verify, &damage, NULL);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+int issues_verify(struct verify *verify, struct err *err)
+{
+    return verify_issues(verify, err) || verify_days(verify, err) ? -1 : 0;
 }

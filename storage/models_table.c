@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "storage/sha.h"
 #include "storage/sql.h"
+#include "storage/verify.h"
 
 static_assert((int)STORE_HASH_SIZE == (int)SHA256_DIGEST_SIZE, "hashes are SHA-256");
 
@@ -165,5 +166,28 @@ int store_model_newest(struct store *store, const char *forecaster,
     store_reader_give(store, db);
     if (status)
         store_model_fini(out);
+    return status;
+}
+
+int models_verify(struct verify *verify, struct err *err)
+{
+    sqlite3_stmt *const stmt =
+        sql_query(verify->db, err,
+                  "SELECT id, revision, published_ms, watermark_ms, hash, crc, bytes, "
+                  "forecaster FROM models ORDER BY id",
+                  "");
+    int status = stmt ? 1 : -1;
+    while (status == 1 && (status = sql_step(stmt, err)) == 1) {
+        struct store_model model = {0};
+        struct err damage = {0};
+        char *const forecaster = sql_text(stmt, 7);
+        verify->verified->models++;
+        if (read_row(stmt, forecaster, &model, &damage) &&
+            verify_found(verify, &damage, err))
+            status = -1;
+        store_model_fini(&model);
+        free(forecaster);
+    }
+    sqlite3_finalize(stmt);
     return status;
 }

@@ -112,6 +112,19 @@ static int identify(sqlite3 *db, int64_t *version, struct err *err)
     return 0;
 }
 
+int schema_present(sqlite3 *db, struct err *err)
+{
+    int64_t version;
+    if (identify(db, &version, err))
+        return -1;
+    if (version == VERSION)
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "database: has schema %lld, this program works with %d; start it once "
+                   "(frwkvd serve) to bring it up to date",
+                   (long long)version, (int)VERSION);
+}
+
 /* Each step is a transaction that ends with the new version: killed anywhere, the next
  * opening goes on from where it stands. */
 static int migrate(sqlite3 *db, int64_t version, struct err *err)

@@ -267,6 +267,33 @@ int store_job_get(struct store *store, int64_t id, struct store_job *out,
 int store_jobs(struct store *store, size_t limit, struct store_job **out, size_t *count,
                struct err *err);
 
+/* ---- copies and checks ---------------------------------------------------------- */
+
+/*
+ * These take a state folder ("sqlite:FOLDER") that a store, of this process or another,
+ * may have open and be writing to: they see it as it is at one moment.
+ */
+
+/* What was looked at, and how much of it was damaged. */
+struct store_verified {
+    uint64_t batches, chunks, models, issues, findings;
+};
+typedef void store_finding(void *ctx, const char *what);
+
+/*
+ * Checks everything that is under a checksum: log batches, chunks, models, and the
+ * ledger with its chains; the rest of the file is checked for being well-formed only.
+ * each is called for what is damaged.  -1 when it could not be checked.
+ */
+int store_verify(const char *uri, store_finding *each, void *ctx,
+                 struct store_verified *verified, struct err *err);
+
+/* Copies it into a folder, created if absent.  ERR_CONFLICT when that holds a store. */
+int store_backup(const char *uri, const char *folder, struct err *err);
+/* Copies what store_backup() made to where a store can open it.  ERR_CONFLICT when that
+ * holds a store already, is open, or belongs to another user. */
+int store_restore(const char *folder, const char *uri, struct err *err);
+
 /* ---- operation ----------------------------------------------------------------- */
 
 /* Operating figures: each(ctx, name, value); names are metric names in full. */

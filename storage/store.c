@@ -23,7 +23,7 @@ struct store_options store_options_default(void)
     };
 }
 
-static const char *folder_of(const char *uri, struct err *err)
+const char *store_folder(const char *uri, struct err *err)
 {
     static const char SCHEME[] = "sqlite:";
     const size_t len = sizeof SCHEME - 1;
@@ -135,7 +135,7 @@ static int load(struct store *store, struct err *err)
 struct store *store_open(const char *uri, const struct store_options *options,
                          struct err *err)
 {
-    const char *const folder = folder_of(uri, err);
+    const char *const folder = store_folder(uri, err);
     if (!folder)
         return NULL;
     struct store *const store = mem_new(1, sizeof *store);

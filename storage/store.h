@@ -52,6 +52,19 @@ int schema_connect(sqlite3 *db, struct err *err);
 /* Creates or migrates; refuses what is not ours or newer. */
 int schema_open(sqlite3 *db, enum store_durability durability, struct err *err);
 
+/* Refuses every schema but the present one. */
+int schema_present(sqlite3 *db, struct err *err);
+
+/* ---- store.c ---- */
+
+/* The folder of "sqlite:FOLDER", inside uri.  NULL. */
+const char *store_folder(const char *uri, struct err *err);
+
+/* ---- backup.c ---- */
+
+sqlite3 *store_connect(const char *uri, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* ---- lock.c ---- */
 
 /* Creates the folder if absent and takes its lock.  A file descriptor or -1. */

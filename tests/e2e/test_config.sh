@@ -19,7 +19,7 @@ check "an unknown command is a misuse" exits 2 "no such command: frobnicate" fro
 check "help lists the commands" exits 0 "backtest" help
 check "help of a command is its --help" exits 0 "Usage: frwkvd import" help import
 check "version tells the version" exits 0 "frwkvd " version
-for command in serve import train forecast backtest check-config; do
+for command in serve import train forecast backtest backup restore verify check-config; do
     check "$command --help" exits 0 "Usage: frwkvd $command" $command --help
     check "$command refuses an unknown option" \
         exits 2 "frwkvd $command: --bogus: no such option" $command --bogus

@@ -37,8 +37,8 @@ static inline void folder_init(struct folder *folder)
     folder->options.queue_samples_max = 100000;
 }
 
-/* Removes the folder and the files in it. */
-static inline void folder_fini(struct folder *folder)
+/* Removes the files in the folder. */
+static inline void folder_empty(const struct folder *folder)
 {
     DIR *const dir = opendir(folder->path);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
@@ -48,6 +48,11 @@ static inline void folder_fini(struct folder *folder)
     }
     if (dir)
         closedir(dir);
+}
+
+static inline void folder_fini(struct folder *folder)
+{
+    folder_empty(folder);
     rmdir(folder->path);
 }
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * backup, restore, verify: a state folder as a whole, whether a daemon has it open or
+ * not.
+ */
+#include "daemon/command.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "daemon/config.h"
+#include "storage/storage.h"
+
+static const char backup_help[] =
+    "Usage: frwkvd backup [-c FILE] FOLDER\n"
+    "Copies the state folder, in use or not, into FOLDER, which is made if absent and\n"
+    "never overwritten; then checks the copy.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
+
+static const char restore_help[] =
+    "Usage: frwkvd restore [-c FILE] FOLDER\n"
+    "Checks the backup in FOLDER and copies it to the state folder, which must not hold\n"
+    "a database yet.  Run it as the owner of the state folder.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
+
+static const char verify_help[] =
+    "Usage: frwkvd verify [-c FILE] [FOLDER]\n"
+    "Checks the state folder, in use or not, or a backup in FOLDER: every log batch,\n"
+    "chunk, model and forecast against its checksum.  SQLite's own pages have none: the\n"
+    "rest of the file is checked for being well-formed.  Prints what is damaged.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
+
+/* What a command line says. */
+struct wish {
+    struct config config;
+    const char *folder; /* NULL: none given */
+    char *state;        /* uri of the state folder */
+};
+
+/* The exit status, or -1 to go on. */
+static int parse(int argc, char **argv, const char *help, struct wish *wish)
+{
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    const char *path = NULL;
+    struct err err = {0};
+    for (int c; (c = getopt_long(argc, argv, ":c:h", longs, NULL)) != -1;) {
+        if (c == 'h') {
+            fputs(help, stdout);
+            return EXIT_DONE;
+        }
+        if (c != 'c') {
+            command_bad_option(c, argv, &err);
+            return command_misused(argv[0], "%s", err.msg);
+        }
+        path = optarg;
+    }
+    if (optind + 1 < argc)
+        return command_misused(argv[0], "one folder expected, got %s too",
+                               argv[optind + 1]);
+    wish->folder = argv[optind];
+    if (config_load(path, &wish->config, &err))
+        return command_failed(argv[0], &err);
+    wish->state = mem_printf("sqlite:%s", wish->config.folder);
+    return -1;
+}
+
+static void print_finding(void *ctx, const char *what)
+{
+    (void)ctx;
+    printf("damaged: %s\n", what);
+}
+
+/* 0 when nothing is damaged. */
+static int check(const char *command, const char *uri)
+{
+    struct store_verified verified;
+    struct err err = {0};
+    if (store_verify(uri, print_finding, NULL, &verified, &err))
+        return command_failed(command, &err);
+    printf("checked %" PRIu64 " log batches, %" PRIu64 " chunks, %" PRIu64
+           " models, %" PRIu64 " issues: %" PRIu64 " damaged\n",
+           verified.batches, verified.chunks, verified.models, verified.issues,
+           verified.findings);
+    return verified.findings ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int check_folder(const char *command, const char *folder)
+{
+    char *const uri = mem_printf("sqlite:%s", folder);
+    const int status = check(command, uri);
+    free(uri);
+    return status;
+}
+
+int backup_command(int argc, char **argv)
+{
+    struct wish wish;
+    struct err err = {0};
+    int status = parse(argc, argv, backup_help, &wish);
+    if (status >= 0)
+        return status;
+    if (!wish.folder)
+        status = command_misused("backup", "needs the folder to copy to");
+    else if (store_backup(wish.state, wish.folder, &err))
+        status = command_failed("backup", &err);
+    else
+        status = check_folder("backup", wish.folder);
+    free(wish.state);
+    return status;
+}
+
+int restore_command(int argc, char **argv)
+{
+    struct wish wish;
+    struct err err = {0};
+    int status = parse(argc, argv, restore_help, &wish);
+    if (status >= 0)
+        return status;
+    if (!wish.folder)
+        status = command_misused("restore", "needs the folder of the backup");
+    else
+        status = check_folder("restore", wish.folder);
+    if (status == EXIT_DONE && store_restore(wish.folder, wish.state, &err))
+        status = command_failed("restore", &err);
+    free(wish.state);
+    return status;
+}
+
+int verify_command(int argc, char **argv)
+{
+    struct wish wish;
+    int status = parse(argc, argv, verify_help, &wish);
+    if (status >= 0)
+        return status;
+    status =
+        wish.folder ? check_folder("verify", wish.folder) : check("verify", wish.state);
+    free(wish.state);
+    return status;
+}

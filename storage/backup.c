@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "storage/sql.h"
+
+/* A connection beside whoever has the store open; it changes nothing. */
+sqlite3 *store_connect(const char *uri, struct err *err)
+{
+    const char *const folder = store_folder(uri, err);
+    if (!folder)
+        return NULL;
+    char *const path = mem_printf("%s/frwkvd.db", folder);
+    sqlite3 *db = NULL;
+    bool fine = false;
+    if (access(path, F_OK))
+        err_set(err, ERR_NOT_FOUND, "state folder %s: holds no database", folder);
+    else if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                             NULL) != SQLITE_OK)
+        sql_fail(db, err);
+    else
+        fine = schema_connect(db, err) == 0 && schema_present(db, err) == 0;
+    if (!fine) {
+        sqlite3_close(db);
+        db = NULL;
+        if (err)
+            err_prefix(err, "%s", path);
+    }
+    free(path);
+    return db;
+}
+
+static int sync_path(const char *path, int flags, struct err *err)
+{
+    const int fd = open(path, flags | O_CLOEXEC);
+    const int status = fd >= 0 ? fsync(fd) : -1;
+    if (status)
+        err_errno(err, "%s: cannot be synced", path);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+/*
+ * VACUUM INTO reads one moment of the database while others write to it (their log
+ * grows meanwhile) and writes it without what was free.  The file is made first, for
+ * its mode.
+ */
+static int copy_into(sqlite3 *db, const char *folder, struct err *err)
+{
+    char *const path = mem_printf("%s/frwkvd.db", folder);
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int status = -1;
+    if (fd < 0) {
+        if (errno == EEXIST)
+            err_set(err, ERR_CONFLICT,
+                    "%s: is there already and is never overwritten; move it away, or "
+                    "choose another folder",
+                    path);
+        else
+            err_errno(err, "%s", path);
+        free(path);
+        return -1;
+    }
+    close(fd);
+    if (sql_run(db, err, "VACUUM INTO ?", "s", path) >= 0 &&
+        sync_path(path, O_RDWR, err) == 0 &&
+        sync_path(folder, O_RDONLY | O_DIRECTORY, err) == 0)
+        status = 0;
+    else
+        unlink(path);
+    free(path);
+    return status;
+}
+
+int store_backup(const char *uri, const char *folder, struct err *err)
+{
+    sqlite3 *const db = store_connect(uri, err);
+    int status = -1;
+    if (!db)
+        return -1;
+    if (mkdir(folder, 0700) && errno != EEXIST)
+        err_errno(err, "backup folder %s: cannot be created", folder);
+    else
+        status = copy_into(db, folder, err);
+    sqlite3_close(db);
+    return status;
+}
+
+/* Files must belong to who will open them. */
+static int check_owner(const char *folder, struct err *err)
+{
+    struct stat status;
+    if (stat(folder, &status) || status.st_uid == geteuid())
+        return 0;
+    return err_set(err, ERR_CONFLICT,
+                   "state folder %s: belongs to user %u, this is user %u; run this as "
+                   "its owner (sudo -u '#%u' ...)",
+                   folder, (unsigned)status.st_uid, (unsigned)geteuid(),
+                   (unsigned)status.st_uid);
+}
+
+int store_restore(const char *folder, const char *uri, struct err *err)
+{
+    const char *const to = store_folder(uri, err);
+    if (!to || check_owner(to, err))
+        return -1;
+    char *const from = mem_printf("sqlite:%s", folder);
+    sqlite3 *const db = store_connect(from, err);
+    const int lock_fd = db ? lock_folder(to, err) : -1;
+    int status = -1;
+    /* A log left behind would be replayed over the copy. */
+    char *const wal = mem_printf("%s/frwkvd.db-wal", to);
+    if (lock_fd >= 0 && access(wal, F_OK) == 0)
+        err_set(err, ERR_CONFLICT, "%s: is there already; move it away", wal);
+    else if (lock_fd >= 0)
+        status = copy_into(db, to, err);
+    if (lock_fd >= 0)
+        close(lock_fd);
+    sqlite3_close(db);
+    free(wal);
+    free(from);
+    return status;
+}

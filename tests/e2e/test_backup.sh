@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A backup of a daemon at work, checked, and restored to another state folder.
+. "$(dirname "$0")/lib.sh"
+
+# samples FIRST COUNT -- as many samples of one series from that second on.
+samples() {
+    awk -v first="$1" -v count="$2" -v now="$(date +%s)" 'BEGIN {
+        printf "{\"samples\":["
+        for (i = first; i < first + count; i++)
+            printf "%s{\"series\":\"load\",\"time\":%.0f,\"value\":%d}", (i > first ? "," : ""),
+                   (int(now / 3600) * 3600 - 86400 + i) * 1000, i
+        printf "]}"
+    }'
+}
+
+says() { # says TEXT -- whether the last command printed it
+    grep -q -- "$1" "$tmp/out"
+}
+
+run() { # run COMMAND... -- its exit status in $code
+    code=0
+    "$frwkvd" "$@" >"$tmp/out" 2>&1 || code=$?
+}
+
+start
+post /v1/samples "$(samples 0 1000)"
+check "samples are taken" [ "$status" = 200 ]
+run backup -c "$conf" "$tmp/copy"
+check "a daemon at work is backed up" [ $code = 0 ]
+check "the copy is checked" says " 0 damaged"
+post /v1/samples "$(samples 1000 10)"
+run backup -c "$conf" "$tmp/copy"
+check "a backup is never overwritten" [ $code = 1 ]
+check "and that is said" says "never overwritten"
+run verify -c "$conf"
+check "a daemon at work is verified" [ $code = 0 ]
+run verify -c "$conf" "$tmp/copy"
+check "a backup is verified" [ $code = 0 ]
+run restore -c "$conf" "$tmp/copy"
+check "a daemon at work is not restored over" [ $code = 1 ]
+check "and its process is named" says "in use by process $pid"
+stop
+run restore -c "$conf" "$tmp/copy"
+check "nor is what it left" [ $code = 1 ]
+
+mv "$tmp/state" "$tmp/lost"
+run restore -c "$conf" "$tmp/copy"
+check "a missing state folder is restored" [ $code = 0 ]
+start
+get "/v1/samples?series=load&limit=10000"
+check "it holds what there was" is '.samples | length' 1000
+stop
+
+printf 'no database' >"$tmp/copy/frwkvd.db"
+mv "$tmp/state" "$tmp/lost2"
+run restore -c "$conf" "$tmp/copy"
+check "a damaged backup is not restored" [ $code = 1 ]
+check "nothing is made of it" [ ! -e "$tmp/state/frwkvd.db" ]
+run backup -c "$conf"
+check "a backup needs a folder" [ $code = 2 ]
+run verify -c "$conf"
+check "nothing cannot be verified" says "holds no database"
+done_testing
