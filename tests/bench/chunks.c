@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * chunks -- what stored samples cost: bytes on disk of real data beside plain SQLite
- * rows and plain zstd, the time of a read, and memory and start-up of a large store.
+ * rows and plain zstd, memory and start-up of a large store, and the time of reads from
+ * it while samples come in.
  *
  *     chunks [SAMPLES [FOLDER]]      (50000000 over 10,000 series, .)
  */
+#include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -224,26 +227,106 @@ static void fill(struct store *store, size_t steps)
         }
 }
 
-static void measure_reads(struct store *store)
+/* Ingest at 100,000 samples a second: one instant of all series, ten times a second. */
+struct trickle {
+    struct store *store;
+    atomic_bool stop;
+    size_t step;
+};
+
+static void *trickle_on(void *arg)
 {
-    enum { TIMES = 200 };
-    double took_s[TIMES];
-    for (size_t i = 0; i < TIMES; i++) {
+    struct trickle *const trickle = arg;
+    for (double next_s = now_s(); !atomic_load(&trickle->stop); next_s += 0.1) {
+        struct store_batch *const batch = store_batch_new();
+        for (size_t k = 0; k < SERIES; k++) {
+            char name[80];
+            name_of(k, name);
+            store_batch_add(batch, store_batch_series(batch, name),
+                            START_MS + (int64_t)trickle->step * 15000,
+                            value_at(k, trickle->step));
+        }
+        trickle->step++;
+        append(trickle->store, batch);
+        const double wait_s = next_s + 0.1 - now_s();
+        if (wait_s > 0)
+            nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * wait_s)}, NULL);
+    }
+    return NULL;
+}
+
+static void read_one(struct store *store, size_t steps)
+{
+    struct err err = {0};
+    struct sample *samples;
+    size_t count;
+    (void)steps;
+    if (store_read(store, "long", INT64_MIN, INT64_MAX, AS_OF_NOW, READ, &samples, &count,
+                   &err) ||
+        count != READ)
+        die("read", &err);
+    free(samples);
+}
+
+/* The newest 2,000 of each of 500 series, which is what a grid is made of. */
+static void read_grid(struct store *store, size_t steps)
+{
+    enum { GRID_STEPS = 2000, GRID_SERIES = 500 };
+    const size_t from = steps > GRID_STEPS ? steps - GRID_STEPS : 0;
+    for (size_t k = 0; k < GRID_SERIES; k++) {
         struct err err = {0};
         struct sample *samples;
         size_t count;
-        const double began_s = now_s();
-        if (store_read(store, "long", INT64_MIN, INT64_MAX, AS_OF_NOW, READ, &samples,
-                       &count, &err) ||
-            count != READ)
-            die("read", &err);
-        took_s[i] = now_s() - began_s;
+        char name[80];
+        name_of(k, name);
+        if (store_read(store, name, START_MS + (int64_t)from * 15000,
+                       START_MS + (int64_t)steps * 15000, AS_OF_NOW, 0, &samples, &count,
+                       &err) ||
+            count != steps - from)
+            die("grid", &err);
         free(samples);
     }
-    qsort(took_s, TIMES, sizeof *took_s, disk_ascending);
-    printf("%-28s %5.2f ms median, %.2f ms at the 95th of 100\n",
-           "read of 10,000 samples", 1e3 * took_s[TIMES / 2],
-           1e3 * took_s[TIMES * 95 / 100]);
+}
+
+static void read_last(struct store *store, size_t steps)
+{
+    (void)steps;
+    for (size_t k = 0; k < SERIES; k++) {
+        struct err err = {0};
+        struct store_series series;
+        char name[80];
+        name_of(k, name);
+        if (store_series(store, name, &series, &err))
+            die("last", &err);
+    }
+}
+
+static void measure_reads(struct store *store, size_t steps)
+{
+    enum { TIMES = 40 };
+    static const struct {
+        const char *name;
+        void (*run)(struct store *store, size_t steps);
+    } READS[] = {{"read of 10,000 samples", read_one},
+                 {"500 series x 2,000 steps", read_grid},
+                 {"last value of 10,000 series", read_last}};
+    struct trickle trickle = {.store = store, .step = steps};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, trickle_on, &trickle))
+        die("thread", NULL);
+    for (size_t r = 0; r < sizeof READS / sizeof *READS; r++) {
+        double took_s[TIMES];
+        for (size_t i = 0; i < TIMES; i++) {
+            const double began_s = now_s();
+            READS[r].run(store, steps);
+            took_s[i] = now_s() - began_s;
+        }
+        qsort(took_s, TIMES, sizeof *took_s, disk_ascending);
+        printf("%-28s %5.2f ms median, %.2f ms at worst of 40, ingest at 100,000/s\n",
+               READS[r].name, 1e3 * took_s[TIMES / 2], 1e3 * took_s[TIMES - 1]);
+    }
+    atomic_store(&trickle.stop, true);
+    pthread_join(thread, NULL);
 }
 
 /* In a process of its own, so that the memory seen afterwards is the open store's. */
@@ -286,7 +369,7 @@ static void measure_large(const char *folder, size_t samples)
            "MB\n",
            "opened", now_s() - began_s, resident_mb(),
            figure(store, "frwkvd_storage_head_samples") / 1e6, file_bytes(path) / 1e6);
-    measure_reads(store);
+    measure_reads(store, samples / SERIES);
     store_close(store);
     disk_clean(folder);
     free(path);
