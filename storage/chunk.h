@@ -57,6 +57,16 @@ int chunk_count(const void *bytes, size_t len, size_t *count, struct err *err);
 int chunk_decode(struct chunk_coder *coder, uint32_t series, const void *bytes,
                  size_t len, struct sample *out, size_t count, struct err *err);
 
+/* 0, -1, 1, -2... become 0, 1, 2, 3... and back: small numbers of either sign are small. */
+static inline uint64_t chunk_fold(int64_t value)
+{
+    return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+}
+static inline int64_t chunk_unfold(uint64_t value)
+{
+    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
 /* ---- chunk_times.c ---- */
 
 /* Appends the times but the first: the step, then where and by how much one is not a

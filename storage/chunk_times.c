@@ -25,17 +25,6 @@ static void put_varint(struct chunk_bytes *out, uint64_t value)
     out->len = (size_t)(at - out->at);
 }
 
-/* 0, -1, 1, -2... become 0, 1, 2, 3... */
-static uint64_t fold(int64_t value)
-{
-    return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-}
-
-static int64_t unfold(uint64_t value)
-{
-    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
-}
-
 static int64_t distance(const struct sample *samples, size_t i)
 {
     return samples[i].time_ms - samples[i - 1].time_ms;
@@ -74,7 +63,7 @@ void chunk_times_put(struct chunk_bytes *out, const struct sample *samples, size
     }
     for (size_t i = 1; i < count; i++)
         if (distance(samples, i) != step_ms)
-            put_varint(out, fold(distance(samples, i) - step_ms));
+            put_varint(out, chunk_fold(distance(samples, i) - step_ms));
 }
 
 struct reader {
@@ -116,7 +105,7 @@ int chunk_times_get(const unsigned char *bytes, size_t len, struct sample *out,
     for (size_t i = 1; i < count; i++) {
         uint64_t by = step_ms;
         if (regular-- == 0) {
-            by += (uint64_t)unfold(get_varint(&changes));
+            by += (uint64_t)chunk_unfold(get_varint(&changes));
             regular = --exceptions > 0 ? get_varint(&gaps) : count;
         }
         const int64_t next_ms = (int64_t)((uint64_t)time_ms + by);

@@ -35,16 +35,6 @@ static const double TEN_TO[POWER_MAX + 1] = {
 /* Integers that a double holds with room for rounding. */
 static const double INTEGER_MAX = 0x1p51;
 
-static uint64_t fold(int64_t value)
-{
-    return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-}
-
-static int64_t unfold(uint64_t value)
-{
-    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
-}
-
 static uint64_t bits_of(double value)
 {
     uint64_t bits;
@@ -125,7 +115,7 @@ static bool split(const double *value, size_t count, const struct decimal *decim
             return false;
         integer[i] = (int64_t)((scaled + ROUND) - ROUND);
         missed[i] =
-            fold((int64_t)(bits_of(value[i]) - decimal_bits(integer[i], decimal)));
+            chunk_fold((int64_t)(bits_of(value[i]) - decimal_bits(integer[i], decimal)));
         if (missed[i] > MISSED_MAX)
             return false;
     }
@@ -148,7 +138,7 @@ static int64_t to_steps(int64_t *integer, size_t count)
 {
     const int64_t base = integer[0];
     for (size_t i = count; i-- > 0;)
-        integer[i] = (int64_t)fold(integer[i] - integer[i > 0 ? i - 1 : 0]);
+        integer[i] = (int64_t)chunk_fold(integer[i] - integer[i > 0 ? i - 1 : 0]);
     return base;
 }
 
@@ -200,9 +190,10 @@ static bool get_decimal(const unsigned char *bytes, size_t len, uint64_t *word,
                decimal.missed_width);
     uint64_t integer = (uint64_t)decimal.base;
     for (size_t i = 0; i < count; i++) {
-        integer = steps ? integer + (uint64_t)unfold(word[i])
+        integer = steps ? integer + (uint64_t)chunk_unfold(word[i])
                         : (uint64_t)decimal.base + word[i];
-        word[i] = decimal_bits((int64_t)integer, &decimal) + (uint64_t)unfold(missed[i]);
+        word[i] =
+            decimal_bits((int64_t)integer, &decimal) + (uint64_t)chunk_unfold(missed[i]);
     }
     free(missed);
     return true;

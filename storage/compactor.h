@@ -57,7 +57,7 @@ void compactor_stop(struct store *store);
 /* On the writer thread, after a commit: wakes the thread when there is enough to do. */
 void compactor_notice(struct store *store);
 
-/* ---- slice.c ---- */
+/* ---- slice.c, slice_write.c ---- */
 
 /* What one transaction of a pass writes. */
 struct slice *slice_new(struct store *store, struct err *err);

@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "storage/store.h"
+#include "storage/slice.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "storage/chunks_table.h"
-#include "storage/sql.h"
 
 /* A slice holds the writer up while it is written, so it is small. */
 enum { SLICE_SAMPLES = 1 << 18, SLICE_SERIES = 4096 };
 
-struct new_chunk {
-    struct chunk_row row;
-    size_t offset, len; /* in bytes */
-};
-
-/* A series as it is to be in the head after the commit. */
-struct settled {
-    uint32_t id, covered;
-    struct sample *samples;
-    size_t count;
-    struct head_chunks chunks;
-};
-
-/* A growing list of anything. */
-struct list {
-    size_t count, cap;
-    void *at;
-};
-
-static void *list_add(struct list *list, size_t size)
+void *list_add(struct list *list, size_t size)
 {
     if (list->count == list->cap) {
         list->cap = list->cap ? 2 * list->cap : 64;
@@ -38,27 +17,6 @@ static void *list_add(struct list *list, size_t size)
     }
     return (char *)list->at + size * list->count++;
 }
-
-struct slice {
-    struct store *store;
-    sqlite3 *reader;
-    struct chunk_scan scan;
-    struct chunk_bytes bytes;
-    struct list chunks;   /* struct new_chunk */
-    struct list replaced; /* struct chunk_row */
-    struct list ids;      /* uint32_t: series that have new chunks */
-    struct batch_samples carry;
-    struct batch_blob blob;
-    int64_t carry_id;
-    size_t samples; /* gone through */
-    size_t chunk_samples;
-
-    struct sample *merged; /* a chunk and what goes into it */
-    size_t merged_cap;
-    struct list rows; /* struct chunk_row of the series in hand */
-
-    struct list settled; /* struct settled: the writer's, until the commit */
-};
 
 struct slice *slice_new(struct store *store, struct err *err)
 {
@@ -72,19 +30,11 @@ struct slice *slice_new(struct store *store, struct err *err)
     return NULL;
 }
 
-static void settled_clear(struct slice *slice)
-{
-    struct settled *const settled = slice->settled.at;
-    for (size_t i = 0; i < slice->settled.count; i++)
-        free(settled[i].samples);
-    slice->settled.count = 0;
-}
-
 void slice_free(struct slice *slice)
 {
     if (!slice)
         return;
-    settled_clear(slice);
+    slice_unsettle(slice);
     chunk_scan_fini(&slice->scan);
     store_reader_give(slice->store, slice->reader);
     chunk_bytes_fini(&slice->bytes);
@@ -322,123 +272,5 @@ int slice_add(struct slice *slice, uint32_t id, size_t threshold, struct err *er
         carry(slice, id, samples, count);
     slice->samples += count;
     free(samples);
-    return status;
-}
-
-/* ---- on the writer thread --------------------------------------------------------- */
-
-static int write_chunks(struct slice *slice, struct err *err)
-{
-    sqlite3 *const db = slice->store->db;
-    const struct chunk_row *const replaced = slice->replaced.at;
-    for (size_t i = 0; i < slice->replaced.count; i++)
-        if (chunks_delete(db, &replaced[i], err))
-            return -1;
-    struct new_chunk *const chunk = slice->chunks.at;
-    for (size_t i = 0; i < slice->chunks.count; i++)
-        if (chunks_insert(db, &chunk[i].row, slice->bytes.at + chunk[i].offset,
-                          chunk[i].len, err))
-            return -1;
-    return 0;
-}
-
-static int write_carried(struct slice *slice, struct err *err)
-{
-    if (slice->carry.count == 0)
-        return 0;
-    batch_encode(&slice->carry, clock_now_ms(&slice->store->options.clock), &slice->blob);
-    return sql_run(slice->store->db, err, "INSERT INTO log(id, batch) VALUES(?, ?)", "ib",
-                   slice->carry_id, (const void *)slice->blob.bytes, slice->blob.len) < 0
-               ? -1
-               : 0;
-}
-
-/* The summary of a series' chunks as this transaction has made them. */
-static int summarize(sqlite3 *db, uint32_t id, struct head_chunks *chunks,
-                     struct err *err)
-{
-    int64_t bits = 0;
-    sqlite3_stmt *const stmt =
-        sql_query(db, err,
-                  "SELECT sum(samples), min(first_ms), max(last_ms), (SELECT last_bits "
-                  "FROM chunks WHERE series = ?1 ORDER BY first_ms DESC LIMIT 1) "
-                  "FROM chunks WHERE series = ?1",
-                  "i", (int64_t)id);
-    const int status = stmt ? sql_step(stmt, err) : -1;
-    if (status == 1) {
-        *chunks = (struct head_chunks){
-            .samples = (uint64_t)sqlite3_column_int64(stmt, 0),
-            .first_ms = sqlite3_column_int64(stmt, 1),
-            .last_ms = sqlite3_column_int64(stmt, 2),
-        };
-        bits = sqlite3_column_int64(stmt, 3);
-        memcpy(&chunks->last, &bits, sizeof bits);
-    }
-    sqlite3_finalize(stmt);
-    return status == 1 ? 0 : -1;
-}
-
-/* Since the slice was made more may have come: what stays in the head is found anew. */
-static int settle_series(struct slice *slice, uint32_t id, struct err *err)
-{
-    struct store *const store = slice->store;
-    struct settled settled = {.id = id};
-    struct head_chunks before;
-    if (head_read(&store->head, id, INT64_MIN, INT64_MAX, 0, &settled.samples,
-                  &settled.count, &before, err))
-        return -1;
-    const size_t all = settled.count;
-    if (chunks_reconcile(&store->writer.scan, id, settled.samples, &settled.count,
-                         &settled.covered, err) ||
-        summarize(store->db, id, &settled.chunks, err)) {
-        free(settled.samples);
-        return -1;
-    }
-    if (settled.count < all)
-        settled.samples = mem_resize(settled.samples, settled.count ? settled.count : 1,
-                                     sizeof *settled.samples);
-    *(struct settled *)list_add(&slice->settled, sizeof settled) = settled;
-    return 0;
-}
-
-static int write_in(struct store *store, void *arg, struct err *err)
-{
-    (void)store;
-    struct slice *const slice = arg;
-    const uint32_t *const id = slice->ids.at;
-    if (write_chunks(slice, err) || write_carried(slice, err))
-        return -1;
-    for (size_t i = 0; i < slice->ids.count; i++)
-        if (settle_series(slice, id[i], err))
-            return -1;
-    return 0;
-}
-
-static void publish(struct store *store, void *arg)
-{
-    struct slice *const slice = arg;
-    struct settled *const settled = slice->settled.at;
-    for (size_t i = 0; i < slice->settled.count; i++) {
-        head_replace(&store->head, settled[i].id, settled[i].samples, settled[i].count,
-                     settled[i].covered, &settled[i].chunks);
-        settled[i].samples = NULL;
-    }
-}
-
-int slice_write(struct slice *slice, int64_t carry_id, struct err *err)
-{
-    slice->carry_id = carry_id;
-    const int status = writer_call_alone(slice->store, write_in, publish, slice, err);
-    struct compactor *const compactor = &slice->store->compactor;
-    if (status == 0) {
-        const struct new_chunk *const chunk = slice->chunks.at;
-        for (size_t i = 0; i < slice->chunks.count; i++)
-            atomic_fetch_add(&compactor->samples, chunk[i].row.samples);
-        atomic_fetch_add(&compactor->chunks, slice->chunks.count);
-        atomic_fetch_add(&compactor->bytes, slice->bytes.len);
-    }
-    settled_clear(slice);
-    slice->chunks.count = slice->replaced.count = slice->ids.count = 0;
-    slice->carry.count = slice->bytes.len = slice->samples = 0;
     return status;
 }

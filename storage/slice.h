@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * slice.h -- what one transaction of a compaction writes.
+ *
+ * slice.c fills it on the compactor's thread, slice_write.c writes it on the writer's.
+ * The two never work on it at the same time.
+ */
+#ifndef STORAGE_SLICE_H
+#define STORAGE_SLICE_H
+
+#include "storage/chunks_table.h"
+#include "storage/store.h"
+
+struct new_chunk {
+    struct chunk_row row;
+    size_t offset, len; /* in bytes */
+};
+
+/* A series as it is to be in the head after the commit. */
+struct settled {
+    uint32_t id, covered;
+    struct sample *samples;
+    size_t count;
+    struct head_chunks chunks;
+};
+
+/* A growing list of anything. */
+struct list {
+    size_t count, cap;
+    void *at;
+};
+
+/* Room for one more, of this size, at the end. */
+void *list_add(struct list *list, size_t size);
+
+struct slice {
+    struct store *store;
+    sqlite3 *reader;
+    struct chunk_scan scan;
+    struct chunk_bytes bytes;
+    struct list chunks;   /* struct new_chunk */
+    struct list replaced; /* struct chunk_row */
+    struct list ids;      /* uint32_t: series that have new chunks */
+    struct batch_samples carry;
+    struct batch_blob blob;
+    int64_t carry_id;
+    size_t samples; /* gone through */
+    size_t chunk_samples;
+
+    struct sample *merged; /* a chunk and what goes into it */
+    size_t merged_cap;
+    struct list rows; /* struct chunk_row of the series in hand */
+
+    struct list settled; /* struct settled: the writer's, until the commit */
+};
+
+/* Forgets what was to be in the head. */
+void slice_unsettle(struct slice *slice);
+
+#endif
