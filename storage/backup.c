@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,34 +49,41 @@ static int sync_path(const char *path, int flags, struct err *err)
     return status;
 }
 
+/* The file is made first, for its mode. */
+static int create(const char *path, struct err *err)
+{
+    if (unlink(path) && errno != ENOENT)
+        return err_errno(err, "%s", path);
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_errno(err, "%s", path);
+    close(fd);
+    return 0;
+}
+
 /*
  * VACUUM INTO reads one moment of the database while others write to it (their log
- * grows meanwhile) and writes it without what was free.  The file is made first, for
- * its mode.
+ * grows meanwhile) and writes it without what was free.  The copy has its name once it
+ * is whole and on disk: killed before, there is none.
  */
 static int copy_into(sqlite3 *db, const char *folder, struct err *err)
 {
     char *const path = mem_printf("%s/frwkvd.db", folder);
-    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    char *const part = mem_printf("%s.part", path);
     int status = -1;
-    if (fd < 0) {
-        if (errno == EEXIST)
-            err_set(err, ERR_CONFLICT,
-                    "%s: is there already and is never overwritten; move it away, or "
-                    "choose another folder",
-                    path);
-        else
-            err_errno(err, "%s", path);
-        free(path);
-        return -1;
-    }
-    close(fd);
-    if (sql_run(db, err, "VACUUM INTO ?", "s", path) >= 0 &&
-        sync_path(path, O_RDWR, err) == 0 &&
-        sync_path(folder, O_RDONLY | O_DIRECTORY, err) == 0)
-        status = 0;
-    else
-        unlink(path);
+    if (access(path, F_OK) == 0)
+        err_set(err, ERR_CONFLICT,
+                "%s: is there already and is never overwritten; move it away, or "
+                "choose another folder",
+                path);
+    else if (create(part, err) == 0 &&
+             sql_run(db, err, "VACUUM INTO ?", "s", part) >= 0 &&
+             sync_path(part, O_RDWR, err) == 0)
+        status = rename(part, path) ? err_errno(err, "%s", path)
+                                    : sync_path(folder, O_RDONLY | O_DIRECTORY, err);
+    if (status)
+        unlink(part);
+    free(part);
     free(path);
     return status;
 }

@@ -3,8 +3,11 @@
 #include "tests/check.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "storage/store.h"
 #include "tests/storage/folder.h"
@@ -244,6 +247,42 @@ static void a_backup_under_load_restores(void **state)
     pthread_join(thread, NULL);
 }
 
+/* Killed at any instant there is a whole copy or none, and the store is as it was. */
+static void a_killed_backup_is_whole_or_none(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct err err = {0};
+    int whole = 0;
+    put(fixture->store, "a", 0, 20000);
+    store_close(fixture->store);
+    fixture->store = NULL;
+    for (int round = 0; round < 20; round++) {
+        const pid_t child = fork();
+        if (child == 0)
+            _exit(store_backup(fixture->folder.uri, fixture->copy.path, NULL) ? 1 : 0);
+        nanosleep(&(struct timespec){.tv_nsec = round * 1000000}, NULL);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        struct store_verified verified;
+        assert_int_equal(verify(&fixture->folder, &verified).count, 0);
+        if (store_restore(fixture->copy.path, fixture->target.uri, &err) == 0) {
+            struct store *const restored = folder_open(&fixture->target);
+            assert_int_equal(held(restored, "a"), 20000);
+            store_close(restored);
+            whole++;
+        } else {
+            assert_int_equal(err.code, ERR_NOT_FOUND);
+            err = (struct err){0};
+        }
+        folder_empty(&fixture->target);
+        char *const path = folder_file(&fixture->copy, "frwkvd.db");
+        unlink(path); /* what was half done stays for the next one to clear away */
+        free(path);
+    }
+    printf("# %d of 20 were whole\n", whole);
+    assert_ok(store_backup(fixture->folder.uri, fixture->copy.path, &err), &err);
+}
+
 static void nothing_is_overwritten(void **state)
 {
     struct fixture *const fixture = *state;
@@ -273,9 +312,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_sound_store_has_no_findings),
-        TEST(one_changed_byte_is_named),
-        TEST(a_backup_under_load_restores),
+        TEST(a_sound_store_has_no_findings), TEST(one_changed_byte_is_named),
+        TEST(a_backup_under_load_restores),  TEST(a_killed_backup_is_whole_or_none),
         TEST(nothing_is_overwritten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
