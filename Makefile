@@ -157,11 +157,12 @@ fuzz:
 	        tests/fuzz/fuzz_$$t.c $(SRC_base) $(SRC_fft) $(SRC_model) $(SRC_storage) $(SRC_api) $(call ext_of,api) && \
 	    build-fuzz/$$t -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus/$$t || exit 1; done
 
+# The configuration that is there stays as it is.
 install: all
 	install -D -m 755 $(BUILD)/frwkvd $(DESTDIR)$(PREFIX)/bin/frwkvd
-	install -D -m 644 etc/frwkvd.conf $(DESTDIR)$(PREFIX)/share/frwkvd/frwkvd.conf
+	test -e $(DESTDIR)/etc/frwkvd.conf || install -D -m 644 etc/frwkvd.conf $(DESTDIR)/etc/frwkvd.conf
 	install -D -m 644 etc/frwkvd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/frwkvd.service
-	sed -i 's|/usr/bin/frwkvd|$(PREFIX)/bin/frwkvd|' $(DESTDIR)$(PREFIX)/lib/systemd/system/frwkvd.service
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/frwkvd.service
 
 clean:
 	rm -rf build build-*
