@@ -7,7 +7,7 @@
 
 tones 700 3 >"$tmp/wave.csv"
 definition='{"select": "load", "step": "1h", "lookback": 96, "horizon": 24,
-  "settings": {"epochs": 5, "patience": 5, "steps_per_epoch": '${STEPS:-100}', "batch": 4,
+  "settings": {"epochs": 5, "patience": 5, "steps_per_epoch": '${STEPS:-300}', "batch": 4,
                "learning_rate": 0.002}}'
 
 # begin -- a fresh daemon with data and a definition.
