@@ -25,7 +25,8 @@ void *mem_resize(void *block, size_t count, size_t size)
 
 /* A copy of text, of at most len bytes where given. */
 char *mem_text(const char *text) __attribute__((malloc, warn_unused_result));
-char *mem_text_n(const char *text, size_t len) __attribute__((malloc, warn_unused_result));
+char *mem_text_n(const char *text, size_t len)
+    __attribute__((malloc, warn_unused_result));
 
 /* A printf into a fresh string. */
 char *mem_printf(const char *format, ...)

@@ -21,8 +21,8 @@
 #define assert_close(got, want, tolerance)                                               \
     check_close((double)(got), (double)(want), (tolerance), #got, __FILE__, __LINE__)
 
-static inline void check_close(double got, double want, double tolerance, const char *what,
-                               const char *file, int line)
+static inline void check_close(double got, double want, double tolerance,
+                               const char *what, const char *file, int line)
 {
     const int both_nan = isnan(got) && isnan(want);
     const double scale = fabs(want) > 1.0 ? fabs(want) : 1.0;
