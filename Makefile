@@ -36,7 +36,7 @@ USES_daemon  := api model fft storage base
 PKG_fft      := fftw3f
 PKG_model    := openblas jansson
 PKG_storage  := sqlite3 libzstd nettle libpcre2-8 zlib
-PKG_api      := libmicrohttpd jansson nettle zlib
+PKG_api      := libmicrohttpd jansson nettle snappy zlib
 PKG_daemon   := inih libsystemd libcurl jansson
 
 # libcsv, which base uses, has no .pc file.  Expanded in recipes only, so that make can

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/body.h"
 #include "api/life.h"
 #include "api/listen.h"
 #include "api/problem.h"
@@ -29,7 +30,6 @@ enum {
     DRAIN_MAX = 4 << 20,     /* bytes read and thrown away after a refusal */
     BLOCK_BYTES = 256 << 10, /* of a streamed body, between two visits of a worker */
     BODY_SLOWEST = 1024,     /* bytes a second, on average, after the grace time */
-    BODIES_AT_ONCE = 32,     /* bodies of the largest size that memory may hold */
     CONNECTION_MEMORY = 64 << 10,
     QUEUE_PER_WORKER = 64,
     STOP_GRACE_S = 5,
@@ -37,27 +37,6 @@ enum {
 };
 
 /* ---- body ------------------------------------------------------------------------ */
-
-/* Room for len more bytes and a zero, within what all bodies may hold. */
-static int body_reserve(struct request *req, size_t len, struct err *err)
-{
-    struct api *const api = req->api;
-    const size_t want = req->body_len + len + 1;
-    if (want <= req->body_room)
-        return 0;
-    const size_t room = 2 * want;
-    const size_t before = atomic_fetch_add(&api->body_bytes, room - req->body_room);
-    char *const body = before + room <= BODIES_AT_ONCE * (api->config.body_max + 2)
-                           ? realloc(req->body, room)
-                           : NULL;
-    if (!body) {
-        atomic_fetch_sub(&api->body_bytes, room - req->body_room);
-        return err_set(err, ERR_BUSY, "too many request bodies at once");
-    }
-    req->body = body;
-    req->body_room = room;
-    return 0;
-}
 
 static int body_refusal(const struct request *req, struct err *err)
 {
@@ -79,7 +58,7 @@ static void body_take(struct request *req, const char *data, size_t *len)
     else
         body_reserve(req, take, &err);
     if (err.code) {
-        request_answer_problem(req, &err);
+        request_refuse(req, &err);
         req->drained += *len;
         *len = 0;
         return;
@@ -126,6 +105,8 @@ static enum MHD_Result send_reply(struct request *req)
         MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
     if (reply->allow)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    for (size_t i = 0; i < reply->header_count; i++)
+        MHD_add_response_header(response, reply->header[i].name, reply->header[i].value);
     if (reply->retry_after_s) {
         char seconds[16];
         snprintf(seconds, sizeof seconds, "%d", reply->retry_after_s);
@@ -153,47 +134,80 @@ static enum MHD_Result keep_parameter(void *ctx, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
+static const char *header_of(const struct request *req, const char *name)
+{
+    return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
+}
+
+static int check_encoding(struct request *req, struct err *err)
+{
+    static const char *const words[] = {[ENCODING_NONE] = "identity",
+                                        [ENCODING_GZIP] = "gzip",
+                                        [ENCODING_SNAPPY] = "snappy"};
+    const enum encoding may = req->route->snappy ? ENCODING_SNAPPY : ENCODING_GZIP;
+    const char *const given = header_of(req, MHD_HTTP_HEADER_CONTENT_ENCODING);
+    req->encoding = req->route->snappy ? ENCODING_SNAPPY : ENCODING_NONE;
+    if (!given || (!req->route->snappy && !strcasecmp(given, words[ENCODING_NONE])))
+        return 0;
+    req->encoding = may;
+    if (!strcasecmp(given, words[may]))
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED, "Content-Encoding: must be %s%s, got %.40s",
+                   words[may], req->route->snappy ? "" : " or identity", given);
+}
+
+static int check_type(const struct request *req, struct err *err)
+{
+    const char *const wanted = req->route->type;
+    const char *const given = header_of(req, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (!wanted || !given)
+        return 0;
+    /* A newer schema names itself behind the type. */
+    const size_t len = strlen(wanted);
+    if (!strncasecmp(given, wanted, len) && (!given[len] || strchr("; ", given[len])) &&
+        !strstr(given, "proto=io."))
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED, "Content-Type: must be %s, got %.80s", wanted,
+                   given);
+}
+
+static int check_body(struct request *req, struct err *err)
+{
+    const struct api_config *const config = &req->api->config;
+    const char *const length = header_of(req, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    req->body_limit = req->route->body == BODY_COLLECTED ? config->body_max
+                      : req->route->body == BODY_IMPORT  ? config->import_max
+                                                         : 0;
+    if (length && strtoull(length, NULL, 10) > req->body_limit)
+        return body_refusal(req, err);
+    /* Some clients say how an empty body is packed. */
+    return req->body_limit && (check_encoding(req, err) || check_type(req, err)) ? -1 : 0;
+}
+
 /* What can be refused from the head of a request alone.  Fills reply where so. */
 static void check_head(struct request *req, const char *method, struct reply *reply)
 {
-    const char *const encoding = MHD_lookup_connection_value(
-        req->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_ENCODING);
-    const char *const length = MHD_lookup_connection_value(
-        req->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     struct err err = {0};
     req->route = routes_find(method, req->path, &req->name, reply);
     if (!req->route)
         return;
-    const struct api_config *const config = &req->api->config;
-    req->body_limit = req->route->body == BODY_JSON     ? config->body_max
-                      : req->route->body == BODY_IMPORT ? config->import_max
-                                                        : 0;
-    req->gzip = encoding && !strcasecmp(encoding, "gzip");
-    if (encoding && strcasecmp(encoding, "identity") && !(req->gzip && req->route->push))
-        reply_problem_status(reply, 415, "encoding", "Content-Encoding is not supported",
-                             req->route->push
-                                 ? "Content-Encoding: must be gzip or identity"
-                                 : "Content-Encoding: must be identity on this route",
-                             req->path);
-    else if (req->overlong)
+    if (req->overlong)
         err_set(&err, ERR_INVALID,
                 "query: must have at most %d parameters, no zero bytes",
                 REQUEST_PARAMETERS_MAX);
-    else if (length && strtoull(length, NULL, 10) > req->body_limit)
-        body_refusal(req, &err);
+    else
+        check_body(req, &err);
     if (err.code)
-        reply_problem(reply, &err, req->path, NULL);
+        request_refusal_make(req, &err, reply);
 }
 
 /* Whether the client still sends a body, more of it than is worth draining, or waits
  * for our word before it sends. */
 static bool answer_at_once(const struct request *req)
 {
-    const char *const length = MHD_lookup_connection_value(
-        req->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *const length = header_of(req, MHD_HTTP_HEADER_CONTENT_LENGTH);
     return (length && strtoull(length, NULL, 10) > DRAIN_MAX) ||
-           MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND,
-                                       MHD_HTTP_HEADER_EXPECT);
+           header_of(req, MHD_HTTP_HEADER_EXPECT);
 }
 
 static struct request *request_begin(struct api *api, struct MHD_Connection *connection,

@@ -172,9 +172,9 @@ static int import_open(struct request *req, struct err *err)
         return -1;
     const struct csv_sink sink = {check_series, check_sample, im};
     im->reader = reader_open(im, &sink);
-    im->gunzip = req->gzip ? gunzip_new(api->config.import_max, take, im) : NULL;
-    return !req->gzip || im->gunzip ? 0
-                                    : err_set(err, ERR_NO_MEMORY, "cannot unpack gzip");
+    const bool packed = req->encoding == ENCODING_GZIP;
+    im->gunzip = packed ? gunzip_new(api->config.import_max, take, im) : NULL;
+    return !packed || im->gunzip ? 0 : err_set(err, ERR_NO_MEMORY, "cannot unpack gzip");
 }
 
 /* Counts a refused file; passes rc on. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "api/body.h"
 #include "api/problem.h"
 #include "api/server.h"
 #include "base/mem.h"
@@ -97,10 +98,22 @@ void request_answer(struct request *req, struct reply *reply)
     reply_fini(reply);
 }
 
-void request_answer_problem(struct request *req, const struct err *err)
+void request_refusal_make(const struct request *req, const struct err *err,
+                          struct reply *reply)
+{
+    reply_fini(reply);
+    if (!req->route || !req->route->refuse) {
+        reply_problem(reply, err, req->path, NULL);
+        return;
+    }
+    reply->retry_after_s = problem_retry_after_s(err->code);
+    req->route->refuse(reply, err);
+}
+
+void request_refuse(struct request *req, const struct err *err)
 {
     struct reply reply = {0};
-    reply_problem(&reply, err, req->path, NULL);
+    request_refusal_make(req, err, &reply);
     request_answer(req, &reply);
 }
 
@@ -112,7 +125,7 @@ void request_finish(struct request *req, struct reply *reply)
 
 void request_fail(struct request *req, const struct err *err)
 {
-    request_answer_problem(req, err);
+    request_refuse(req, err);
     release(req, true);
 }
 
@@ -163,12 +176,16 @@ static void work(void *ctx)
     }
     if (rc == 0 && req->route->push)
         req->body_len = 0;
+    if (rc == 0 && !req->route->push && !req->unpacked) {
+        rc = body_unpack(req, &err);
+        req->unpacked = true;
+    }
     if (rc == 0)
         rc = req->route->handle(req, &reply, &err);
     if (rc == LATER)
         return;
     if (rc < 0)
-        reply_problem(&reply, &err, req->path, NULL);
+        request_refusal_make(req, &err, &reply);
     request_finish(req, &reply);
 }
 
@@ -194,7 +211,7 @@ void request_work(struct request *req, bool body_ended)
     struct err err = {0};
     if (stopping) {
         err_set(&err, ERR_BUSY, "the server is shutting down");
-        request_answer_problem(req, &err);
+        request_refuse(req, &err);
     } else if (!workers_push(api->workers, work, req)) {
         err_set(&err, ERR_BUSY, "all workers are busy and their queue is full");
         request_fail(req, &err);
@@ -216,7 +233,7 @@ void *request_watch(void *ctx)
                 continue;
             struct err err = {0};
             err_set(&err, ERR_BUSY, "not done within %d s", api->config.work_timeout_s);
-            reply_problem(&req->reply, &err, req->path, NULL);
+            request_refusal_make(req, &err, &req->reply);
             req->phase = PHASE_ANSWERED;
             MHD_resume_connection(req->connection);
         }

@@ -28,7 +28,11 @@ void request_work(struct request *request, bool body_ended);
 
 /* Keeps the answer unless there is one already; takes reply over.  Any thread. */
 void request_answer(struct request *request, struct reply *reply);
-void request_answer_problem(struct request *request, const struct err *err);
+void request_refuse(struct request *request, const struct err *err);
+
+/* The answer that says err in the way of the request's route. */
+void request_refusal_make(const struct request *request, const struct err *err,
+                          struct reply *reply);
 
 /* A thread that tells those to come back whose work takes too long; the work itself
  * goes on, and its answer is dropped.  ctx is the struct api. */

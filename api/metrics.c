@@ -21,8 +21,8 @@ static const char *const dialect_words[DIALECT_COUNT] = {"json", "csv"};
 static const char *const reason_words[REJECT_COUNT] = {"invalid", "future", "conflict",
                                                        "busy", "store"};
 /* Statuses we answer with; 0 is a client that went away, the last any other. */
-static const unsigned statuses[] = {0,   200, 201, 202, 204, 400, 404,
-                                    405, 409, 413, 415, 500, 503, 999};
+static const unsigned statuses[] = {0,   200, 201, 202, 204, 400, 401, 404,
+                                    405, 409, 413, 415, 422, 500, 503, 999};
 enum { STATUSES = sizeof statuses / sizeof *statuses };
 
 static const double bounds_s[] = {.001, .0025, .005, .01, .025, .05, .1,

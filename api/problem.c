@@ -24,6 +24,8 @@ static const struct meaning meanings[] = {
     [ERR_NO_MEMORY] = {"Out of memory, try again", 503, 10},
     [ERR_CORRUPT] = {"Stored data fails its check", 500, 0},
     [ERR_IO] = {"The operating system refused, try again", 503, 10},
+    [ERR_DENIED] = {"Credentials are missing or wrong", 401, 0},
+    [ERR_UNSUPPORTED] = {"A form of data that is not understood here", 415, 0},
 };
 
 static const struct meaning *meaning_of(enum err_code code)
@@ -35,6 +37,11 @@ static const struct meaning *meaning_of(enum err_code code)
 unsigned problem_status(enum err_code code)
 {
     return meaning_of(code)->status;
+}
+
+int problem_retry_after_s(enum err_code code)
+{
+    return meaning_of(code)->retry_after_s;
 }
 
 /* A field is one word, such as horizon or samples[3].value. */

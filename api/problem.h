@@ -20,13 +20,15 @@
 
 /* The one place where an error code becomes an HTTP status. */
 unsigned problem_status(enum err_code code);
+/* When the same request may succeed: seconds; 0: never by itself. */
+int problem_retry_after_s(enum err_code code);
 
 /* Answers with err.  members may be NULL; its reference is taken over, and its keys
  * join the document. */
 void reply_problem(struct reply *reply, const struct err *err, const char *instance,
                    json_t *members);
 
-/* The same for failures of HTTP itself, which no err_code names (405, 415). */
+/* The same for failures of HTTP itself, which no err_code names (405). */
 void reply_problem_status(struct reply *reply, unsigned status, const char *word,
                           const char *title, const char *detail, const char *instance);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "api/reply.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,7 +17,19 @@ void reply_fini(struct reply *reply)
 {
     free(reply->body);
     free(reply->location);
+    for (size_t i = 0; i < reply->header_count; i++)
+        free(reply->header[i].value);
     *reply = (struct reply){0};
+}
+
+void reply_header(struct reply *reply, const char *name, const char *value)
+{
+    assert(reply->header_count < REPLY_HEADERS_MAX);
+    char *const copy = mem_text(value);
+    for (char *at = copy; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = ' ';
+    reply->header[reply->header_count++] = (struct reply_header){name, copy};
 }
 
 void reply_text(struct reply *reply, unsigned status, const char *type, char *body,

@@ -15,6 +15,8 @@
 
 #include "base/err.h"
 
+enum { REPLY_HEADERS_MAX = 4 };
+
 struct reply {
     unsigned status;  /* 0: none yet */
     const char *type; /* Content-Type, static text */
@@ -23,9 +25,17 @@ struct reply {
     char *location;    /* owned, NULL: no such header */
     const char *allow; /* static text, or NULL */
     int retry_after_s; /* 0: no such header */
+    size_t header_count;
+    struct reply_header {
+        const char *name; /* static text */
+        char *value;      /* owned */
+    } header[REPLY_HEADERS_MAX];
 };
 
 void reply_fini(struct reply *reply);
+
+/* One more header, value copied; control characters in it become spaces. */
+void reply_header(struct reply *reply, const char *name, const char *value);
 
 /* Takes body over. */
 void reply_text(struct reply *reply, unsigned status, const char *type, char *body,

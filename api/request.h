@@ -38,14 +38,25 @@ typedef int request_handler(struct request *request, struct reply *reply,
 typedef int request_push(struct request *request, const char *bytes, size_t len,
                          struct err *err);
 
-enum body_kind { BODY_NONE, BODY_JSON, BODY_IMPORT };
+/* Says a failure as the clients of a dialect expect it: status and body.  Retry-After is
+ * there already. */
+typedef void request_refusal(struct reply *reply, const struct err *err);
+
+/* Which limit holds for a body. */
+enum body_kind { BODY_NONE, BODY_COLLECTED, BODY_IMPORT };
+
+/* How a body is packed. */
+enum encoding { ENCODING_NONE, ENCODING_GZIP, ENCODING_SNAPPY };
 
 struct route {
     const char *method, *pattern; /* "/v1/jobs/{id}": at most one {} */
     request_handler *handle;
-    request_push *push; /* NULL: the body is collected in request->body */
+    request_push *push; /* NULL: the body is collected, and unpacked, in request->body */
     enum body_kind body;
     const char *help;
+    bool snappy;             /* the body is a snappy block; else it may be gzip */
+    const char *type;        /* what Content-Type must be where it is given; NULL: any */
+    request_refusal *refuse; /* NULL: problem documents */
 };
 
 struct parameter {
@@ -68,7 +79,7 @@ struct request {
     char *name; /* what stood in place of {...} in the path, or NULL */
     struct parameter parameter[REQUEST_PARAMETERS_MAX];
     size_t parameter_count;
-    bool gzip;  /* Content-Encoding: gzip */
+    enum encoding encoding;
     char *body; /* ends in a zero past body_len; NULL when empty */
     size_t body_len;
     /* The handler's own, released with the request. */
@@ -81,7 +92,7 @@ struct request {
     struct request *next, **link; /* all requests */
     enum phase phase;
     int holds; /* the connection, and the work in progress */
-    bool body_ended, answer_now, overlong;
+    bool body_ended, answer_now, overlong, unpacked;
     size_t body_room, body_limit, received, drained;
     int64_t started_ms, deadline_ms; /* monotonic */
     struct reply reply;
@@ -90,7 +101,7 @@ struct request {
 /* Ends what LATER began; takes reply over.  Any thread, once. */
 void request_finish(struct request *request, struct reply *reply);
 
-/* The same with a problem document made of err. */
+/* The same with err, said in the way of the route. */
 void request_fail(struct request *request, const struct err *err);
 
 /* Calls the handler again on a worker, after what waits there. */

@@ -60,6 +60,7 @@ const char *err_word(enum err_code code)
         [ERR_TOO_LARGE] = "too-large", [ERR_BUSY] = "busy",
         [ERR_CANCELLED] = "cancelled", [ERR_NO_MEMORY] = "no-memory",
         [ERR_CORRUPT] = "corrupt",     [ERR_IO] = "io",
+        [ERR_DENIED] = "denied",       [ERR_UNSUPPORTED] = "unsupported",
     };
     return words[code];
 }

@@ -16,15 +16,17 @@
 
 enum err_code {
     ERR_NONE = 0,
-    ERR_INVALID,   /* the caller's input breaks a rule; the same call fails again */
-    ERR_NOT_FOUND, /* what was named does not exist */
-    ERR_CONFLICT,  /* exists, but its present state does not allow this */
-    ERR_TOO_LARGE, /* past a limit of size that the message names */
-    ERR_BUSY,      /* overload or shutting down: the same call may succeed later */
-    ERR_CANCELLED, /* somebody asked to stop */
-    ERR_NO_MEMORY, /* a size that input decided could not be allocated */
-    ERR_CORRUPT,   /* stored bytes fail their check */
-    ERR_IO,        /* the operating system refused */
+    ERR_INVALID,     /* the caller's input breaks a rule; the same call fails again */
+    ERR_NOT_FOUND,   /* what was named does not exist */
+    ERR_CONFLICT,    /* exists, but its present state does not allow this */
+    ERR_TOO_LARGE,   /* past a limit of size that the message names */
+    ERR_BUSY,        /* overload or shutting down: the same call may succeed later */
+    ERR_CANCELLED,   /* somebody asked to stop */
+    ERR_NO_MEMORY,   /* a size that input decided could not be allocated */
+    ERR_CORRUPT,     /* stored bytes fail their check */
+    ERR_IO,          /* the operating system refused */
+    ERR_DENIED,      /* who asks did not prove to be allowed to */
+    ERR_UNSUPPORTED, /* a form of data that is not understood here */
 };
 
 struct err {

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include <jansson.h>
+#include <zlib.h>
 
 #include "api/api.h"
 #include "base/mem.h"
@@ -245,6 +246,28 @@ static inline struct answer put(const struct fixture *f, const char *path,
                                 const char *body)
 {
     return ask(f, "PUT", path, "", body, strlen(body));
+}
+
+/* ---- bodies ------------------------------------------------------------------------ */
+
+/* Bytes of text as gzip. */
+static inline size_t gzip_pack(const char *text, size_t len, unsigned char *out,
+                               size_t room)
+{
+    z_stream z = {0};
+    assert_int_equal(
+        deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    unsigned char *const copy = mem_new(len, 1);
+    memcpy(copy, text, len);
+    z.next_in = copy;
+    z.avail_in = (uInt)len;
+    z.next_out = out;
+    z.avail_out = (uInt)room;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    const size_t packed = z.total_out;
+    deflateEnd(&z);
+    free(copy);
+    return packed;
 }
 
 /* ---- assertions -------------------------------------------------------------------- */

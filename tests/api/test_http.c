@@ -61,9 +61,46 @@ static void test_body_where_none_belongs(void **state)
     assert_problem(a, 400, "body", "must be empty");
     answer_fini(&a);
     a = ask(f, "POST", "/v1/samples", "Content-Encoding: br\r\n", "x", 1);
-    assert_status(a, 415);
+    assert_problem(a, 415, "Content-Encoding",
+                   "Content-Encoding: must be gzip or identity, got br");
     answer_fini(&a);
     assert_int_equal(samples_held(f), 0);
+}
+
+/* Any collected body may be gzip; what it unpacks to has the limit of a plain one. */
+static void test_packed(void **state)
+{
+    struct fixture *const f = *state;
+    static const char encoded[] = "Content-Encoding: gzip\r\n";
+    static const char body[] = BODY_OF("1");
+    unsigned char packed[8192];
+    size_t len = gzip_pack(body, strlen(body), packed, sizeof packed);
+    struct answer a = ask(f, "POST", "/v1/samples", encoded, packed, len);
+    assert_status(a, 200);
+    answer_fini(&a);
+    assert_int_equal(samples_held(f), 1);
+    a = ask(f, "POST", "/v1/samples", encoded, packed, len - 1);
+    assert_problem(a, 400, "body", "gzip stream is cut off");
+    answer_fini(&a);
+    a = ask(f, "POST", "/v1/samples", encoded, body, strlen(body));
+    assert_problem(a, 400, "body", "is not gzip");
+    answer_fini(&a);
+    char *const zeros = mem_new(f->config.body_max + 1, 1);
+    len = gzip_pack(zeros, f->config.body_max + 1, packed, sizeof packed);
+    free(zeros);
+    a = ask(f, "POST", "/v1/samples", encoded, packed, len);
+    assert_problem(a, 413, "body", "must unpack to at most 1048576 bytes");
+    answer_fini(&a);
+    /* As some clients say it of no body at all. */
+    a = ask(f, "GET", "/-/healthy", encoded, NULL, 0);
+    assert_status(a, 200);
+    answer_fini(&a);
+    /* What bodies held is given back once their connections have ended. */
+    for (bool held = true; held;) {
+        a = get(f, "/metrics");
+        held = !strstr(a.body, "frwkvd_http_body_bytes 0\n");
+        answer_fini(&a);
+    }
 }
 
 /* The body one byte a chunk, and without any Content-Length. */
@@ -409,6 +446,7 @@ int main(void)
         CASE(test_routes),
         CASE(test_head),
         CASE(test_body_where_none_belongs),
+        CASE(test_packed),
         CASE(test_chunked),
         CASE(test_chunked_too_large),
         CASE(test_endless_body),

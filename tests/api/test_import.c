@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <pthread.h>
-#include <zlib.h>
 
 static struct answer import(const struct fixture *f, const char *query, const char *csv)
 {
@@ -202,31 +201,13 @@ static void test_late_bad_line(void **state)
     free(page.text);
 }
 
-static size_t pack(const char *text, size_t len, unsigned char *out, size_t room)
-{
-    z_stream z = {0};
-    assert_int_equal(
-        deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY), Z_OK);
-    unsigned char *const copy = mem_new(len, 1);
-    memcpy(copy, text, len);
-    z.next_in = copy;
-    z.avail_in = (uInt)len;
-    z.next_out = out;
-    z.avail_out = (uInt)room;
-    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-    const size_t packed = z.total_out;
-    deflateEnd(&z);
-    free(copy);
-    return packed;
-}
-
 static void test_gzip(void **state)
 {
     struct fixture *const f = *state;
     static const char encoded[] = "Content-Encoding: gzip\r\n";
     struct page_of_rows page = rows_new(20000);
     unsigned char *const packed = mem_new(page.len, 1);
-    const size_t len = pack(page.text, page.len, packed, page.len);
+    const size_t len = gzip_pack(page.text, page.len, packed, page.len);
     struct answer a = ask(f, "POST", "/v1/import", encoded, packed, len);
     assert_status(a, 200);
     assert_int_equal(number(&a, "stored"), 60000);
@@ -251,7 +232,7 @@ static void test_gzip_bomb(void **state)
     char *const zeros = mem_new(size, 1);
     memset(zeros, '\n', size);
     unsigned char packed[16384];
-    const size_t len = pack(zeros, size, packed, sizeof packed);
+    const size_t len = gzip_pack(zeros, size, packed, sizeof packed);
     struct answer a =
         ask(f, "POST", "/v1/import", "Content-Encoding: gzip\r\n", packed, len);
     assert_problem(a, 413, "body", "unpack to at most 1048576 bytes");

@@ -39,6 +39,7 @@ static void test_statuses(void **state)
         {ERR_BUSY, 503, true},      {ERR_CANCELLED, 409, false},
         {ERR_NO_MEMORY, 503, true}, {ERR_CORRUPT, 500, false},
         {ERR_IO, 503, true},        {ERR_NONE, 500, false},
+        {ERR_DENIED, 401, false},   {ERR_UNSUPPORTED, 415, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct err err = {.code = cases[i].code, .msg = "it failed"};
