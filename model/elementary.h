@@ -18,6 +18,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <tgmath.h>
+#undef I /* of <complex.h>, which tgmath.h includes */
 
 #include "base/real.h"
 

@@ -69,7 +69,7 @@ void encoder_params(const struct encoder_config *config, struct tensors *tensors
     size_t dims[DIMS];
     dims_of(config, dims);
     snprintf(name, sizeof name, "%s.mixer", prefix);
-    config->mixer->params(&config->mix, tensors, name);
+    mixer_params(&config->mix, tensors, name);
     tensors_add(tensors, prefix, table, TENSORS, dims);
 }
 
@@ -78,7 +78,7 @@ static size_t layout(const struct encoder_config *config, size_t at[TENSORS])
 {
     size_t dims[DIMS];
     dims_of(config, dims);
-    const size_t mixer = config->mixer->size(&config->mix);
+    const size_t mixer = mixer_size(&config->mix);
     const size_t own = tensors_layout(table, TENSORS, dims, at);
     for (size_t i = 0; i < TENSORS; i++)
         at[i] += mixer;
@@ -96,7 +96,7 @@ struct encoder_tape *encoder_tape(const struct encoder_config *config, size_t B,
 {
     const size_t R = linear_rows(B * T), C = config->mix.C;
     const struct encoder_tape t = {
-        .mixer = config->mixer->tape(&config->mix, B, T, arena),
+        .mixer = mixer_tape(&config->mix, B, T, arena),
         .x1 = arena_reals(arena, R * C),
         .xhat1 = arena_reals(arena, R * C),
         .rstd1 = arena_reals(arena, R),
@@ -114,7 +114,7 @@ struct encoder_work *encoder_work(const struct encoder_config *config, size_t B,
 {
     const size_t R = linear_rows(B * T), C = config->mix.C;
     const struct encoder_work w = {
-        .mixer = config->mixer->work(&config->mix, B, T, training, arena),
+        .mixer = mixer_work(&config->mix, B, T, training, arena),
         .sum = arena_reals(arena, R * C),
         .d_sum = training ? arena_reals(arena, R * C) : NULL,
         .d_drop = training ? arena_reals(arena, R * C) : NULL,
@@ -165,7 +165,7 @@ void encoder_forward(const struct encoder_call *call, const real *theta, const r
                                    .pool = call->pool,
                                    .dropout = &in_mixer};
 
-    config->mixer->forward(&mix, theta, x, w->sum, t->mixer, w->mixer);
+    mixer_forward(&mix, theta, x, w->sum, t->mixer, w->mixer);
     dropout(call->pool, w->sum, R * C, &residual);
     add_rows(call->pool, w->sum, x, R, C);
     layernorm_forward(call->pool, t->x1, t->xhat1, t->rstd1, w->sum, theta + at[LN1_G],
@@ -231,5 +231,5 @@ void encoder_backward(const struct encoder_call *call, const real *theta, const 
                        w->d_sum, t->xhat1, t->rstd1, theta + at[LN1_G], R, C);
     add_rows(call->pool, dx, w->d_drop, R, C);
     dropout(call->pool, w->d_drop, R * C, &residual);
-    config->mixer->backward(&mix, theta, x, w->d_drop, dx, dtheta, t->mixer, w->mixer);
+    mixer_backward(&mix, theta, x, w->d_drop, dx, dtheta, t->mixer, w->mixer);
 }

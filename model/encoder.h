@@ -13,7 +13,6 @@
 #include "model/mixer.h"
 
 struct encoder_config {
-    const struct mixer *mixer;
     struct mixer_config mix;
     size_t Fd; /* width of the feed-forward */
 };

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mixer.h -- what a token mixer is to the encoder: one row of a table.
+ * mixer.h -- the token mixer as the encoder sees it: a trunk around a core.
  *
  * A mixer maps x (B,T,C) to y (B,T,C) and is where tokens see each other.  It owns its
  * projections, its core and its output map; the encoder owns residual, norms and
- * feed-forward.  C = H N: H heads of size N.  T counts tokens, which here are series.
+ * feed-forward.  C = H N: H heads of size N.  Tokens are series, copies of one series'
+ * spectrum, or patches of it (model/branch.h).
+ *
+ * The core, a row of a table by the name of the mixer, is what tokens pass through to
+ * each other: queries, keys and values in, outputs out (model/core.h).  The trunk is what
+ * stands around it (model/trunk.h): FRWKV's own, so that cores can be compared, or the
+ * projections of each core's source.
  *
  * Arrays of B T rows have linear_rows(B T) of them (model/linear.h).  Parameters are one
- * block, theta, in the order in which params() reports them.  Nothing is allocated
+ * block, theta, in the order in which mixer_params() reports them.  Nothing is allocated
  * inside forward, backward and step: what they need is carved beforehand.
  */
 #ifndef MIXER_H
@@ -15,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -22,18 +29,36 @@
 #include "model/dropout.h"
 #include "model/tensors.h"
 
+struct mixer;
 struct threads;
 
+enum mixer_trunk { TRUNK_FRWKV, TRUNK_NATIVE };
+enum mixer_dir { DIR_FWD, DIR_BWD, DIR_BI };
+
+/* What only some cores have; the names of the settings tell which. */
+struct mixer_options {
+    bool rwkv7x_wide; /* the decay in (0.545, 1) rather than (0.58, 0.82) */
+};
+
 struct mixer_config {
-    size_t C, H; /* width, heads; C = H N */
-    size_t rank; /* of low-rank maps */
+    const struct mixer *mixer;
+    enum mixer_trunk trunk;
+    enum mixer_dir dir;
+    size_t C, H;  /* width, heads; C = H N */
+    size_t rank;  /* of the trunk's low-rank maps */
+    size_t layer; /* which of the encoder's, from 0 */
+    bool causal;  /* of a core that leaves the choice: token t sees 0..t only */
+    struct mixer_options options;
+    const uint32_t *order; /* (T) the tokens' order for a core that has one, or NULL */
 };
 
 enum mixer_flag {
     MIXER_ORDER_FREE = 1, /* permuting tokens permutes outputs */
     MIXER_CAUSAL = 2,     /* token t depends on tokens 0..t only */
-    MIXER_STEP = 4,       /* has a step() with a state of constant size */
-    MIXER_BATCHSTAT = 8,  /* one sample's output depends on its batch */
+    MIXER_STEP = 4,       /* has a step with a state of constant size */
+    MIXER_MAPS = 8, /* wants the trunk's decay and rate, and adds the bonus itself */
+    MIXER_WIDE_DECAY = 16, /* wants a tanh inside the decay map, as RWKV-7 has it */
+    MIXER_CONV = 32,       /* its native trunk has convolutions and a gate */
 };
 
 /* What forward and backward are called with, the same for both. */
@@ -44,42 +69,43 @@ struct mixer_call {
     const struct dropout *dropout; /* of the output */
 };
 
-struct mixer {
-    const char *name;
-    unsigned (*flags)(const struct mixer_config *config);
-
-    /* ERR_INVALID names the field that this mixer cannot have. */
-    int (*check)(const struct mixer_config *config, struct err *err);
-
-    /* Appends its tensors, named prefix.*. */
-    void (*params)(const struct mixer_config *config, struct tensors *tensors,
-                   const char *prefix);
-    size_t (*size)(const struct mixer_config *config); /* reals of theta */
-
-    /* What forward keeps for backward, and scratch: for calls of up to B, of T tokens.
-     * Run on a measuring arena first (base/arena.h), where they return NULL.  Without
-     * training, work serves forward alone. */
-    void *(*tape)(const struct mixer_config *config, size_t B, size_t T,
-                  struct arena *arena);
-    void *(*work)(const struct mixer_config *config, size_t B, size_t T, bool training,
-                  struct arena *arena);
-
-    void (*forward)(const struct mixer_call *call, const real *theta, const real *x,
-                    real *y, void *tape, void *work);
-
-    /* dx and dtheta are added to. */
-    void (*backward)(const struct mixer_call *call, const real *theta, const real *x,
-                     const real *dy, real *dx, real *dtheta, void *tape, void *work);
-
-    /* One token of one sequence; NULL without MIXER_STEP.  A zeroed state is the
-     * beginning.  Sizes in reals. */
-    size_t (*state_size)(const struct mixer_config *config);
-    size_t (*step_work_size)(const struct mixer_config *config);
-    void (*step)(const struct mixer_config *config, const real *theta, const real *x,
-                 real *y, real *state, real *work);
-};
-
 /* The mixer of that name; ERR_INVALID names those there are. */
 const struct mixer *mixer_find(const char *name, struct err *err);
+/* The names there are, NULL past the end. */
+const char *mixer_name(size_t index);
+
+/* Flags of a core under this configuration; one that runs over its tokens in both
+ * directions has no causal order. */
+unsigned mixer_flags(const struct mixer_config *config);
+
+/* ERR_INVALID names the field that this mixer cannot have. */
+int mixer_check(const struct mixer_config *config, struct err *err);
+
+/* Appends its tensors, named prefix.*. */
+void mixer_params(const struct mixer_config *config, struct tensors *tensors,
+                  const char *prefix);
+size_t mixer_size(const struct mixer_config *config); /* reals of theta */
+
+/* What forward keeps for backward, and scratch: for calls of up to B, of T tokens.  Run
+ * on a measuring arena first (base/arena.h), where they return NULL.  Without training,
+ * work serves forward alone. */
+void *mixer_tape(const struct mixer_config *config, size_t B, size_t T,
+                 struct arena *arena);
+void *mixer_work(const struct mixer_config *config, size_t B, size_t T, bool training,
+                 struct arena *arena);
+
+void mixer_forward(const struct mixer_call *call, const real *theta, const real *x,
+                   real *y, void *tape, void *work);
+
+/* dx and dtheta are added to. */
+void mixer_backward(const struct mixer_call *call, const real *theta, const real *x,
+                    const real *dy, real *dx, real *dtheta, void *tape, void *work);
+
+/* One token of one sequence, with MIXER_STEP.  A zeroed state is the beginning.  Sizes
+ * in reals. */
+size_t mixer_state_size(const struct mixer_config *config);
+size_t mixer_step_work_size(const struct mixer_config *config);
+void mixer_step(const struct mixer_config *config, const real *theta, const real *x,
+                real *y, real *state, real *work);
 
 #endif

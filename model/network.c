@@ -2,6 +2,7 @@
 #include "model/network.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,12 @@ static size_t rank_of(const struct network_config *c)
     return c->C / 8 > 64 ? c->C / 8 : 64;
 }
 
+static struct mixer_config mix_of(const struct network_config *c)
+{
+    return (struct mixer_config){
+        .mixer = c->mixer, .C = c->C, .H = c->H, .rank = rank_of(c)};
+}
+
 int network_check(const struct network_config *c, size_t max_batch, struct err *err)
 {
     const struct {
@@ -113,17 +120,15 @@ int network_check(const struct network_config *c, size_t max_batch, struct err *
     if (!(c->dropout >= 0 && c->dropout < 1))
         return err_set(err, ERR_INVALID, "dropout: must be in [0, 1), got %g",
                        c->dropout);
-    const struct mixer_config mix = {.C = c->C, .H = c->H, .rank = rank_of(c)};
-    return c->mixer->check(&mix, err);
+    const struct mixer_config mix = mix_of(c);
+    return mixer_check(&mix, err);
 }
 
 static void derive(struct network *n)
 {
     const struct network_config *const c = &n->config;
     n->branch_config = (struct branch_config){
-        .encoder = {.mixer = c->mixer,
-                    .mix = {.C = c->C, .H = c->H, .rank = rank_of(c)},
-                    .Fd = c->Fd},
+        .encoder = {.mix = mix_of(c), .Fd = c->Fd},
         .layers = c->layers,
         .D = c->D,
         .F = fft_bins(c->L),
@@ -256,17 +261,37 @@ size_t network_params(const struct network *n)
     return n->tensors.size;
 }
 
+/* Log-uniform over two decades from least. */
+static double step_size(double least, double share)
+{
+    return fmax(least * pow(100, share), 1e-4);
+}
+
 static double initial(const struct tensor *t, struct rng_stream stream, size_t i)
 {
+    const size_t size = t->shape[0] * t->shape[1];
+    const double value = t->init_value;
+    double step;
     switch (t->init) {
     case INIT_NORMAL:
-        return t->init_value * rng_normal(stream, i);
+        return value * rng_normal(stream, i);
     case INIT_UNIFORM:
-        return t->init_value * (2 * rng_uniform(stream, i) - 1);
+        return value * (2 * rng_uniform(stream, i) - 1);
+    case INIT_SPREAD:
+        return value + (size > 1 ? 6 * (double)i / (double)(size - 1) : 0);
+    case INIT_LOG:
+        return log(1e-3 + (value - 1e-3) * rng_uniform(stream, i));
+    case INIT_LOG_STEP:
+        return log(step_size(value, rng_uniform(stream, i)));
+    case INIT_RAW_STEP:
+        step = step_size(value, rng_uniform(stream, i));
+        return step + log(-expm1(-step));
+    case INIT_HARMONIC:
+        return M_PI * (double)(i % (size_t)value);
     case INIT_CONSTANT:
         break;
     }
-    return t->init_value;
+    return value;
 }
 
 void network_init(const struct network *n, real *theta, uint64_t seed)

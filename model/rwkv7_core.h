@@ -17,6 +17,13 @@
  *     o_t = sum over i <= t of (k_i . r_t) z_i(t).
  *
  * The dual form is cheaper while T < 2N.
+ *
+ * Turned is RWKV-7's own recurrence, the transition on the key side:
+ *
+ *     S_t = S_{t-1} diag(w_t) - (S_{t-1} kappa_t) b_t' + v_t k_t'      o_t = S_t r_t
+ *
+ * Its transpose is the recurrence above with kappa and b, and v and k, exchanged; so it
+ * is the state form with these exchanged by the caller, and o_t = S_t' r_t.
  */
 #ifndef RWKV7_CORE_H
 #define RWKV7_CORE_H
@@ -32,6 +39,7 @@ enum { RWKV7_CHECKPOINT = 16 }; /* tokens from one kept state to the next */
 struct rwkv7_core {
     size_t T, N, stride;
     const real *r, *w, *kappa, *b, *v, *k;
+    bool turned; /* see above */
 };
 
 /* Gradients, laid out like the inputs; each is added to. */
@@ -39,15 +47,15 @@ struct rwkv7_core_grad {
     real *dr, *dw, *dkappa, *db, *dv, *dk;
 };
 
-static inline bool rwkv7_core_is_dual(size_t T, size_t N)
+static inline bool rwkv7_core_is_dual(const struct rwkv7_core *core)
 {
-    return T < 2 * N;
+    return core->T < 2 * core->N && !core->turned;
 }
 
 /* Reals that a call needs, and reals of states that forward keeps for backward (0 for
- * the dual form). */
-size_t rwkv7_core_work(size_t T, size_t N, bool training);
-size_t rwkv7_core_states(size_t T, size_t N);
+ * the dual form).  Of the core, the sizes and `turned` are read. */
+size_t rwkv7_core_work(const struct rwkv7_core *core, bool training);
+size_t rwkv7_core_states(const struct rwkv7_core *core);
 
 /* o (T,N), with the stride of the inputs.  states may be NULL: nothing is kept. */
 void rwkv7_core_forward(const struct rwkv7_core *core, real *o, real *states, real *work);

@@ -23,8 +23,11 @@ void rwkv7_state_step(const struct rwkv7_core *c, size_t t, real *o, real *S, re
         real *const row = S + i * N;
         for (size_t j = 0; j < N; j++)
             row[j] = w[i] * row[j] - kappa[i] * u[j] + v[i] * k[j];
-        o[i] = vector_dot(row, r, N);
+        if (!c->turned)
+            o[i] = vector_dot(row, r, N);
     }
+    if (c->turned)
+        rows_times(o, r, S, N);
 }
 
 /* ---- forward: the state of every 16th token is kept -------------------------------- */
@@ -65,8 +68,13 @@ static void step_backward(const struct rwkv7_core *c, const struct rwkv7_core_gr
     for (size_t i = 0; i < N; i++) {
         real *const row = dS + i * N;
         const size_t ti = at + i;
-        vector_add(g->dr + at, d_o[ti], S + i * N, N); /* o = S r */
-        vector_add(row, d_o[ti], c->r + at, N);
+        if (c->turned) { /* o = S' r */
+            g->dr[ti] += vector_dot(S + i * N, d_o + at, N);
+            vector_add(row, c->r[ti], d_o + at, N);
+        } else { /* o = S r */
+            vector_add(g->dr + at, d_o[ti], S + i * N, N);
+            vector_add(row, d_o[ti], c->r + at, N);
+        }
         g->dv[ti] += vector_dot(row, c->k + at, N); /* S = ... + v k' */
         vector_add(g->dk + at, c->v[ti], row, N);
         g->dw[ti] += vector_dot(row, Sp + i * N, N); /* S = diag(w) Sp - kappa u' + ... */
@@ -107,21 +115,21 @@ void rwkv7_state_backward(const struct rwkv7_core *c, const struct rwkv7_core_gr
 
 /* ---- the choice -------------------------------------------------------------------- */
 
-size_t rwkv7_core_work(size_t T, size_t N, bool training)
+size_t rwkv7_core_work(const struct rwkv7_core *c, bool training)
 {
-    if (rwkv7_core_is_dual(T, N))
-        return training ? rwkv7_dual_work(T, N) : 2 * N;
-    return training ? rwkv7_state_work(N) : N + N * N;
+    if (rwkv7_core_is_dual(c))
+        return training ? rwkv7_dual_work(c->T, c->N) : 2 * c->N;
+    return training ? rwkv7_state_work(c->N) : c->N + c->N * c->N;
 }
 
-size_t rwkv7_core_states(size_t T, size_t N)
+size_t rwkv7_core_states(const struct rwkv7_core *c)
 {
-    return rwkv7_core_is_dual(T, N) ? 0 : rwkv7_state_states(T, N);
+    return rwkv7_core_is_dual(c) ? 0 : rwkv7_state_states(c->T, c->N);
 }
 
 void rwkv7_core_forward(const struct rwkv7_core *c, real *o, real *states, real *work)
 {
-    if (rwkv7_core_is_dual(c->T, c->N))
+    if (rwkv7_core_is_dual(c))
         rwkv7_dual_forward(c, o, work);
     else
         rwkv7_state_forward(c, o, states, work);
@@ -130,7 +138,7 @@ void rwkv7_core_forward(const struct rwkv7_core *c, real *o, real *states, real 
 void rwkv7_core_backward(const struct rwkv7_core *c, const struct rwkv7_core_grad *g,
                          const real *d_o, const real *states, real *work)
 {
-    if (rwkv7_core_is_dual(c->T, c->N))
+    if (rwkv7_core_is_dual(c))
         rwkv7_dual_backward(c, g, d_o, work);
     else
         rwkv7_state_backward(c, g, d_o, states, work);

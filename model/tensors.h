@@ -17,6 +17,11 @@ enum init_rule {
     INIT_CONSTANT, /* init_value */
     INIT_NORMAL,   /* standard deviation init_value */
     INIT_UNIFORM,  /* on (-init_value, init_value) */
+    INIT_SPREAD,   /* evenly over six from init_value on */
+    INIT_LOG,      /* the logarithm of a number uniform on (1e-3, init_value) */
+    INIT_LOG_STEP, /* that of a step size, log-uniform over two decades from init_value */
+    INIT_RAW_STEP, /* what softplus makes such a step size of */
+    INIT_HARMONIC, /* pi times 0, 1, ... init_value - 1, again and again */
 };
 
 /* One parameter tensor: its place in the flat array and how it begins. */
@@ -36,7 +41,7 @@ struct tensor_row {
     unsigned char rows, columns; /* columns 0: a vector */
     unsigned char fan_in;        /* INIT_UNIFORM: the bound is 1/sqrt(dims[fan_in]) */
     enum init_rule init;
-    double value; /* INIT_CONSTANT, INIT_NORMAL */
+    double value; /* INIT_CONSTANT, INIT_NORMAL and those after INIT_UNIFORM */
 };
 
 struct tensors {

@@ -85,8 +85,8 @@ struct fixture {
 
 static void carve(struct fixture *f, size_t B, size_t T, struct arena *arena)
 {
-    f->tape = mixer_find("rwkv7", NULL)->tape(&f->config, B, T, arena);
-    f->work = mixer_find("rwkv7", NULL)->work(&f->config, B, T, false, arena);
+    f->tape = mixer_tape(&f->config, B, T, arena);
+    f->work = mixer_work(&f->config, B, T, false, arena);
     f->theta = arena_reals(arena, f->tensors.size);
     f->x = arena_reals(arena, ROWS_MAX * C);
     f->y = arena_reals(arena, ROWS_MAX * C);
@@ -94,8 +94,9 @@ static void carve(struct fixture *f, size_t B, size_t T, struct arena *arena)
 
 static void set_up(struct fixture *f, size_t B, size_t T)
 {
-    *f = (struct fixture){.config = {.C = C, .H = H, .rank = 5}};
-    mixer_find("rwkv7", NULL)->params(&f->config, &f->tensors, "mixer");
+    *f = (struct fixture){
+        .config = {.mixer = mixer_find("rwkv7", NULL), .C = C, .H = H, .rank = 5}};
+    mixer_params(&f->config, &f->tensors, "mixer");
     struct arena arena = arena_measure();
     carve(f, B, T, &arena);
     assert_int_equal(arena_open(&arena, NULL), 0);
@@ -116,7 +117,7 @@ static void forward(struct fixture *f, size_t B, size_t T)
     const struct dropout none = {.p = 0};
     const struct mixer_call call = {
         .config = &f->config, .B = B, .T = T, .dropout = &none};
-    mixer_find("rwkv7", NULL)->forward(&call, f->theta, f->x, f->y, f->tape, f->work);
+    mixer_forward(&call, f->theta, f->x, f->y, f->tape, f->work);
 }
 
 /* G2: against the plain formulas in double, from the same parameters. */

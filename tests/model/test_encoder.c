@@ -31,9 +31,9 @@ static void carve(struct fixture *f, struct arena *arena)
 
 static void set_up(struct fixture *f, double p)
 {
-    *f = (struct fixture){.config = {.mixer = mixer_find("rwkv7", NULL),
-                                     .mix = {.C = C, .H = 2, .rank = 3},
-                                     .Fd = 11}};
+    *f = (struct fixture){
+        .config = {.mix = {.mixer = mixer_find("rwkv7", NULL), .C = C, .H = 2, .rank = 3},
+                   .Fd = 11}};
     f->call = (struct encoder_call){.config = &f->config,
                                     .B = B,
                                     .T = T,

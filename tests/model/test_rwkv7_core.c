@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/rwkv7_core.h"
 
+#include "model/elementary.h"
 #include "model/rwkv7.h"
 #include "tests/model/gradient.h"
 #include "tests/model/rwkv7_plain.h"
@@ -94,7 +95,8 @@ static void three_forms_are_one(void **state)
         rwkv7_core_forward(&f.core, f.o, f.states, f.work);
         assert_true(rows_differ(f.o, plain, T, N) < 1e-12);
     }
-    assert_true(rwkv7_core_is_dual(7, 4) && !rwkv7_core_is_dual(8, 4));
+    assert_true(rwkv7_core_is_dual(&(struct rwkv7_core){.T = 7, .N = 4}) &&
+                !rwkv7_core_is_dual(&(struct rwkv7_core){.T = 8, .N = 4}));
 }
 
 /* With every state kept, as the formulas read. */
@@ -241,7 +243,7 @@ static void transitions_shrink(void **state)
             kappa[i] = (real)rng_normal(stream, at);
             squares += (double)(kappa[i] * kappa[i]);
             w[i] = rwkv7_gates((real)(5 * rng_normal(stream, at + 1)), 0, 0, 0).w;
-            b[i] = rwkv7_sigmoid((real)(5 * rng_normal(stream, at + 2)));
+            b[i] = elementary_sigmoid((real)(5 * rng_normal(stream, at + 2)));
         }
         for (size_t i = 0; i < N; i++) {
             kappa[i] /= (real)sqrt(squares);
