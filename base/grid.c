@@ -9,6 +9,7 @@
 
 #include "base/civil.h"
 #include "base/mem.h"
+#include "base/zone.h"
 
 int grid_init(struct grid *grid, int64_t start_ms, int64_t step_ms, size_t rows,
               size_t cols, struct err *err)
@@ -35,7 +36,12 @@ int grid_init(struct grid *grid, int64_t start_ms, int64_t step_ms, size_t rows,
     }
     for (size_t i = 0; i < cells; i++)
         values[i] = NAN;
-    *grid = (struct grid){start_ms, step_ms, rows, cols, values, names};
+    *grid = (struct grid){.start_ms = start_ms,
+                          .step_ms = step_ms,
+                          .rows = rows,
+                          .cols = cols,
+                          .values = values,
+                          .names = names};
     return 0;
 }
 
@@ -57,24 +63,38 @@ void grid_name(struct grid *grid, size_t col, const char *name)
 
 /* ---- filling ----------------------------------------------------------------------- */
 
-/* What the samples of one step amount to so far. */
-struct step_sum {
-    size_t count;
-    double sum, least, most, last;
-};
-
-static void step_add(struct step_sum *step, double value)
+void summary_add(struct summary *summary, struct sample sample)
 {
-    step->least = step->count == 0 || value < step->least ? value : step->least;
-    step->most = step->count == 0 || value > step->most ? value : step->most;
-    step->sum += value;
-    step->last = value;
-    step->count++;
+    const double value = sample.value;
+    if (isnan(value))
+        return;
+    if (summary->count == 0) {
+        *summary = (struct summary){
+            .first_ms = sample.time_ms,
+            .last_ms = sample.time_ms,
+            .count = 1,
+            .first = value,
+            .last = value,
+            .least = value,
+            .most = value,
+            .sum = value,
+        };
+        return;
+    }
+    /* A fall is a restart from zero. */
+    summary->rise += value - (value < summary->last ? 0 : summary->last);
+    summary->least = value < summary->least ? value : summary->least;
+    summary->most = value > summary->most ? value : summary->most;
+    summary->sum += value;
+    summary->last = value;
+    summary->last_ms = sample.time_ms;
+    summary->count++;
 }
 
-static double step_value(const struct step_sum *step, enum aggregate how)
+static double step_value(const struct grid_column *column)
 {
-    switch (how) {
+    const struct summary *const step = &column->step;
+    switch (column->how) {
     case AGGREGATE_MEAN:
         return step->sum / (double)step->count;
     case AGGREGATE_LAST:
@@ -84,37 +104,60 @@ static double step_value(const struct step_sum *step, enum aggregate how)
     case AGGREGATE_MAX:
         return step->most;
     case AGGREGATE_SUM:
+        return step->sum;
     case AGGREGATE_RATE:
         break;
     }
-    return step->sum;
+    return column->seconds > 0 ? column->rise / column->seconds : (double)NAN;
 }
 
-/* Whether time_ms lies in the grid, and in which row. */
-static bool row_of(const struct grid *grid, int64_t time_ms, size_t *row)
+void grid_column_begin(struct grid_column *column, struct grid *grid, size_t col,
+                       enum aggregate how)
 {
+    assert(col < grid->cols);
+    *column = (struct grid_column){
+        .grid = grid, .col = col, .how = how, .before.time_ms = INT64_MIN};
+}
+
+/* Writes the row that is full. */
+static void row_end(struct grid_column *column)
+{
+    struct grid *const grid = column->grid;
+    if (column->step.count > 0)
+        grid->values[column->row * grid->cols + column->col] = step_value(column);
+    column->step.count = 0;
+    column->rise = column->seconds = 0;
+}
+
+static int64_t row_at(const struct grid *grid, int64_t time_ms)
+{
+    const int64_t ahead_s = grid->zone ? zone_offset_s(grid->zone, time_ms) -
+                                             zone_offset_s(grid->zone, grid->start_ms)
+                                       : 0;
+    const int64_t row =
+        floor_div(time_ms + ahead_s * 1000 - grid->start_ms, grid->step_ms);
+    /* Around a change of the clocks the reading may be that of the neighbour. */
+    if (grid->zone && row > 0 && time_ms < grid_time_ms(grid, (size_t)row))
+        return row - 1;
+    if (grid->zone && row >= 0 && time_ms >= grid_time_ms(grid, (size_t)row + 1))
+        return row + 1;
+    return row;
+}
+
+/* Whether the instant lies in the grid; its row is then the present one. */
+static bool row_begin(struct grid_column *column, int64_t time_ms)
+{
+    const struct grid *const grid = column->grid;
+    if (time_ms >= column->begin_ms && time_ms < column->end_ms)
+        return true;
+    row_end(column);
+    column->begin_ms = column->end_ms = 0;
     if (time_ms < grid->start_ms || time_ms >= grid_time_ms(grid, grid->rows))
         return false;
-    *row = (size_t)((time_ms - grid->start_ms) / grid->step_ms);
+    column->row = (size_t)row_at(grid, time_ms);
+    column->begin_ms = grid_time_ms(grid, column->row);
+    column->end_ms = grid_time_ms(grid, column->row + 1);
     return true;
-}
-
-static void fill_plain(struct grid *grid, size_t col, const struct sample *samples,
-                       size_t count, enum aggregate how)
-{
-    for (size_t i = 0; i < count;) {
-        size_t row, next;
-        struct step_sum step = {0};
-        if (!row_of(grid, samples[i].time_ms, &row)) {
-            i++;
-            continue;
-        }
-        for (; i < count && row_of(grid, samples[i].time_ms, &next) && next == row; i++)
-            if (!isnan(samples[i].value))
-                step_add(&step, samples[i].value);
-        if (step.count)
-            grid->values[row * grid->cols + col] = step_value(&step, how);
-    }
 }
 
 /*
@@ -122,41 +165,63 @@ static void fill_plain(struct grid *grid, size_t col, const struct sample *sampl
  * step's rate is its rises over the time they took.  So a step after a gap shows the
  * mean rate since the gap began, not a spike.
  */
-static void fill_rate(struct grid *grid, size_t col, const struct sample *samples,
-                      size_t count)
+static void rise_since(struct grid_column *column, struct sample now)
 {
-    const struct sample *before = NULL;
-    size_t row_now = SIZE_MAX;
-    double rise = 0, seconds = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct sample *const now = &samples[i];
-        size_t row;
-        if (isnan(now->value))
-            continue;
-        if (before && now->time_ms > before->time_ms &&
-            row_of(grid, now->time_ms, &row)) {
-            if (row != row_now)
-                rise = seconds = 0;
-            row_now = row;
-            /* A fall is a restart from zero. */
-            rise += now->value - (now->value < before->value ? 0 : before->value);
-            seconds += (double)(now->time_ms - before->time_ms) / 1000;
-            grid->values[row * grid->cols + col] = rise / seconds;
-        }
-        before = now;
+    const struct sample before = column->before;
+    if (before.time_ms == INT64_MIN || now.time_ms <= before.time_ms)
+        return;
+    column->rise += now.value - (now.value < before.value ? 0 : before.value);
+    column->seconds += (double)(now.time_ms - before.time_ms) / 1000;
+}
+
+void grid_column_sample(struct grid_column *column, struct sample sample)
+{
+    if (isnan(sample.value))
+        return;
+    if (row_begin(column, sample.time_ms)) {
+        rise_since(column, sample);
+        summary_add(&column->step, sample);
     }
+    column->before = sample;
+}
+
+void grid_column_summary(struct grid_column *column, const struct summary *summary)
+{
+    if (summary->count == 0)
+        return;
+    if (row_begin(column, summary->first_ms)) {
+        struct summary *const step = &column->step;
+        rise_since(column, (struct sample){summary->first_ms, summary->first});
+        column->rise += summary->rise;
+        column->seconds += (double)(summary->last_ms - summary->first_ms) / 1000;
+        if (step->count == 0) {
+            *step = *summary;
+        } else {
+            step->least = summary->least < step->least ? summary->least : step->least;
+            step->most = summary->most > step->most ? summary->most : step->most;
+            step->sum += summary->sum;
+            step->last = summary->last;
+            step->count += summary->count;
+        }
+    }
+    column->before = (struct sample){summary->last_ms, summary->last};
+}
+
+void grid_column_end(struct grid_column *column)
+{
+    row_end(column);
 }
 
 void grid_fill(struct grid *grid, size_t col, const struct sample *samples, size_t count,
                enum aggregate how)
 {
-    assert(col < grid->cols);
+    struct grid_column column;
+    grid_column_begin(&column, grid, col, how);
     for (size_t row = 0; row < grid->rows; row++)
         grid->values[row * grid->cols + col] = NAN;
-    if (how == AGGREGATE_RATE)
-        fill_rate(grid, col, samples, count);
-    else
-        fill_plain(grid, col, samples, count, how);
+    for (size_t i = 0; i < count; i++)
+        grid_column_sample(&column, samples[i]);
+    grid_column_end(&column);
 }
 
 int grid_slice(const struct grid *grid, size_t from, size_t to, struct grid *out,
@@ -166,6 +231,7 @@ int grid_slice(const struct grid *grid, size_t from, size_t to, struct grid *out
     if (grid_init(out, grid_time_ms(grid, from), grid->step_ms, to - from, grid->cols,
                   err))
         return -1;
+    out->zone = grid->zone;
     if (to > from && grid->cols > 0)
         memcpy(out->values, grid->values + from * grid->cols,
                (to - from) * grid->cols * sizeof *out->values);
@@ -179,7 +245,11 @@ int grid_slice(const struct grid *grid, size_t from, size_t to, struct grid *out
 
 int64_t grid_time_ms(const struct grid *grid, size_t row)
 {
-    return grid->start_ms + (int64_t)row * grid->step_ms;
+    const int64_t along_ms = (int64_t)row * grid->step_ms;
+    if (!grid->zone)
+        return grid->start_ms + along_ms;
+    const int64_t offset_ms = 1000 * (int64_t)zone_offset_s(grid->zone, grid->start_ms);
+    return zone_to_utc(grid->zone, grid->start_ms + offset_ms + along_ms);
 }
 
 int64_t grid_floor_ms(int64_t time_ms, int64_t step_ms)

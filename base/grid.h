@@ -5,6 +5,10 @@
  *     rows 0..rows-1 are steps; row i covers [start_ms + i*step_ms, + step_ms)
  *     cols 0..cols-1 are series
  *     values[row * cols + col] is a double; NaN is missing
+ *
+ * With a zone, and a step of whole days, rows follow the calendar there: each begins at
+ * the wall-clock time of the first, so that a day has 23 or 25 hours where the clocks
+ * change.
  */
 #ifndef GRID_H
 #define GRID_H
@@ -19,6 +23,17 @@ struct sample {
     double value;
 };
 
+/* What some samples of one series amount to, in order of time. */
+struct summary {
+    int64_t first_ms, last_ms;
+    uint32_t count; /* 0: there were none, and nothing else counts */
+    double first, last, least, most, sum;
+    double rise; /* of a counter from the first to the last; a fall is a reset */
+};
+
+/* Adds a sample that comes after all so far.  A NaN is none. */
+void summary_add(struct summary *summary, struct sample sample);
+
 /* How the samples inside one step become one value. */
 enum aggregate {
     AGGREGATE_MEAN,
@@ -29,8 +44,11 @@ enum aggregate {
     AGGREGATE_RATE, /* of a counter, per second; a fall is a reset */
 };
 
+struct zone;
+
 struct grid {
     int64_t start_ms, step_ms;
+    const struct zone *zone; /* borrowed, to be set after grid_init(); NULL: UTC */
     size_t rows, cols;
     double *values; /* rows x cols, owned */
     char **names;   /* cols canonical series names, owned */
@@ -51,6 +69,26 @@ void grid_name(struct grid *grid, size_t col, const char *name);
  */
 void grid_fill(struct grid *grid, size_t col, const struct sample *samples, size_t count,
                enum aggregate how);
+
+/*
+ * The same, piece by piece in order of time: for what does not lie in one array.  A
+ * summary counts for the row of its first sample, so its samples must lie in one row.
+ * Rows without samples are left as they are.
+ */
+struct grid_column {
+    struct grid *grid;
+    size_t col, row;
+    enum aggregate how;
+    int64_t begin_ms, end_ms; /* of the row */
+    struct summary step;      /* of the row so far */
+    double rise, seconds;     /* the same, from the sample before each */
+    struct sample before;     /* the last one; time INT64_MIN: none yet */
+};
+void grid_column_begin(struct grid_column *column, struct grid *grid, size_t col,
+                       enum aggregate how);
+void grid_column_sample(struct grid_column *column, struct sample sample);
+void grid_column_summary(struct grid_column *column, const struct summary *summary);
+void grid_column_end(struct grid_column *column);
 
 /* A copy of rows [from, to). */
 int grid_slice(const struct grid *grid, size_t from, size_t to, struct grid *out,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/grid.h"
 
+#include "base/time.h"
+
 #include "tests/check.h"
 
 static struct grid grid_of(int64_t start_ms, int64_t step_ms, size_t rows, size_t cols)
@@ -116,6 +118,81 @@ static void slices(void **state)
     grid_fini(&part);
 }
 
+/* Days and weeks of a calendar, over both changes of the clocks. */
+static void days_of_a_zone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *start;
+        int64_t step_days;
+        double hours[3];
+    } CASE[] = {
+        {"2026-03-27T23:00:00Z", 1, {24, 23, 24}},
+        {"2026-10-23T22:00:00Z", 1, {24, 25, 24}},
+        {"2026-10-18T22:00:00Z", 7, {169, 168, 168}},
+        {"2026-03-27T06:00:00Z", 1, {24, 23, 24}}, /* a day may begin at 7 */
+    };
+    struct err err = {0};
+    struct zone *const zone = zone_load("Europe/Berlin", &err);
+    assert_non_null(zone);
+    for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
+        enum { HOUR_MS = 3600000, SAMPLES = 22 * 24 };
+        int64_t start_ms;
+        assert_ok(time_parse(CASE[i].start, strlen(CASE[i].start), NULL, &start_ms, &err),
+                  &err);
+        struct grid grid = grid_of(start_ms, CASE[i].step_days * 24 * HOUR_MS, 3, 1),
+                    part;
+        grid.zone = zone;
+        /* One in the middle of each hour: so many are in each row. */
+        struct sample samples[SAMPLES];
+        for (int k = 0; k < SAMPLES; k++)
+            samples[k] = (struct sample){start_ms + k * HOUR_MS + HOUR_MS / 2, 1};
+        grid_fill(&grid, 0, samples, SAMPLES, AGGREGATE_SUM);
+        for (size_t row = 0; row < 3; row++) {
+            assert_close(grid.values[row], CASE[i].hours[row], 0);
+            assert_int_equal(grid_time_ms(&grid, row + 1) - grid_time_ms(&grid, row),
+                             (int64_t)CASE[i].hours[row] * HOUR_MS);
+        }
+        assert_ok(grid_slice(&grid, 1, 3, &part, &err), &err);
+        assert_int_equal(grid_time_ms(&part, 1), grid_time_ms(&grid, 2));
+        grid_fini(&part);
+        grid_fini(&grid);
+    }
+    zone_free(zone);
+}
+
+/* Summaries of the parts of a column fill it as the samples themselves do. */
+static void summaries_fill_as_samples_do(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 60 };
+    struct sample samples[SAMPLES];
+    for (int i = 0; i < SAMPLES; i++)
+        samples[i] = (struct sample){i * 7, i % 11 == 3 ? (double)NAN : i * 5 % 13};
+    for (enum aggregate how = AGGREGATE_MEAN; how <= AGGREGATE_RATE; how++) {
+        struct grid grid = grid_of(40, 40, 9, 2);
+        grid_fill(&grid, 0, samples, SAMPLES, how);
+        struct grid_column column;
+        grid_column_begin(&column, &grid, 1, how);
+        struct summary part = {0};
+        for (int i = 0; i < SAMPLES; i++) {
+            if (i > 0 && samples[i].time_ms / 20 != samples[i - 1].time_ms / 20) {
+                grid_column_summary(&column, &part);
+                part = (struct summary){0};
+            }
+            if (samples[i].time_ms < 100) /* both kinds, one after the other */
+                grid_column_sample(&column, samples[i]);
+            else
+                summary_add(&part, samples[i]);
+        }
+        grid_column_summary(&column, &part);
+        grid_column_end(&column);
+        for (size_t row = 0; row < 9; row++)
+            assert_close(grid.values[2 * row + 1], grid.values[2 * row], 1e-15);
+        grid_fini(&grid);
+    }
+}
+
 static void floors(void **state)
 {
     (void)state;
@@ -149,10 +226,16 @@ static void words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(begins_missing), cmocka_unit_test(refuses_sizes),
-        cmocka_unit_test(aggregates),     cmocka_unit_test(rates),
-        cmocka_unit_test(slices),         cmocka_unit_test(floors),
-        cmocka_unit_test(usual_steps),    cmocka_unit_test(words),
+        cmocka_unit_test(begins_missing),
+        cmocka_unit_test(refuses_sizes),
+        cmocka_unit_test(aggregates),
+        cmocka_unit_test(rates),
+        cmocka_unit_test(slices),
+        cmocka_unit_test(days_of_a_zone),
+        cmocka_unit_test(summaries_fill_as_samples_do),
+        cmocka_unit_test(floors),
+        cmocka_unit_test(usual_steps),
+        cmocka_unit_test(words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
