@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 void extent_fini(struct extent *extent)
 {
     store_names_fini(&extent->names);
@@ -32,17 +34,17 @@ int extent_read(const struct forecaster *f, struct store *store, int64_t as_of_m
     int64_t first_ms = INT64_MAX;
     if (select_series(f, store, &out->names, err))
         goto failed;
+    struct store_series *const series = mem_new(out->names.count, sizeof *series);
+    store_series_many(store, out->names.name, out->names.count, series);
     for (size_t i = 0; i < out->names.count; i++) {
-        struct store_series series;
-        if (store_series(store, out->names.name[i], &series, err))
-            goto failed;
-        if (series.samples == 0)
+        if (series[i].samples == 0)
             continue;
-        if (series.first_ms < first_ms)
-            first_ms = series.first_ms;
-        if (series.last_ms > out->newest_ms)
-            out->newest_ms = series.last_ms;
+        if (series[i].first_ms < first_ms)
+            first_ms = series[i].first_ms;
+        if (series[i].last_ms > out->newest_ms)
+            out->newest_ms = series[i].last_ms;
     }
+    free(series);
     if (out->newest_ms > as_of_ms)
         out->newest_ms = as_of_ms;
     /* Where the data ends long before the clock, the forecast begins where it ends. */
@@ -67,22 +69,6 @@ failed:
     return -1;
 }
 
-static int fill_column(const struct forecaster *f, struct store *store, int64_t as_of_ms,
-                       struct grid *grid, size_t col, const char *name, struct err *err)
-{
-    struct sample *samples = NULL;
-    size_t count = 0;
-    /* A rate needs the counter's reading before the first step. */
-    const int64_t before_ms = f->aggregate == AGGREGATE_RATE ? f->step_ms : 0;
-    if (store_read(store, name, grid->start_ms - before_ms,
-                   grid_time_ms(grid, grid->rows), as_of_ms, 0, &samples, &count, err))
-        return -1;
-    grid_name(grid, col, name);
-    grid_fill(grid, col, samples, count, f->aggregate);
-    free(samples);
-    return 0;
-}
-
 int extent_grid(const struct forecaster *f, struct store *store, int64_t as_of_ms,
                 const struct extent *extent, size_t rows, const char *only,
                 struct grid *out, struct err *err)
@@ -96,15 +82,16 @@ int extent_grid(const struct forecaster *f, struct store *store, int64_t as_of_m
                            "series: must be one of the forecaster's, got %.200s", only);
         to = from + 1;
     }
-    if (grid_init(out, extent->end_ms - (int64_t)rows * f->step_ms, f->step_ms, rows,
-                  to - from, err))
-        return -1;
-    for (size_t i = from; i < to; i++)
-        if (fill_column(f, store, as_of_ms, out, i - from, extent->names.name[i], err)) {
-            grid_fini(out);
-            return -1;
-        }
-    return 0;
+    const struct store_grid_wish wish = {
+        .names = (extent->names.name + from),
+        .count = to - from,
+        .start_ms = extent->end_ms - (int64_t)rows * f->step_ms,
+        .step_ms = f->step_ms,
+        .rows = rows,
+        .how = f->aggregate,
+        .as_of_ms = as_of_ms,
+    };
+    return store_grid(store, &wish, out, err);
 }
 
 int forecaster_grid(const struct forecaster *f, struct store *store, int64_t as_of_ms,

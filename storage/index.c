@@ -57,6 +57,14 @@ uint32_t index_find(struct index *index, const char *name)
     return id;
 }
 
+void index_find_many(struct index *index, char *const *names, size_t count, uint32_t *ids)
+{
+    pthread_rwlock_rdlock(&index->lock);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = find(index, nameset_hash(names[i], strlen(names[i])), names[i]);
+    pthread_rwlock_unlock(&index->lock);
+}
+
 uint32_t index_count(struct index *index)
 {
     pthread_rwlock_rdlock(&index->lock);

@@ -30,6 +30,10 @@ int index_load(struct index *index, sqlite3 *db, struct err *err);
 /* 0 when there is none. */
 uint32_t index_find(struct index *index, const char *name);
 
+/* The same for many at one moment. */
+void index_find_many(struct index *index, char *const *names, size_t count,
+                     uint32_t *ids);
+
 /* Series that others can see. */
 uint32_t index_count(struct index *index);
 

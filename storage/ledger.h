@@ -18,6 +18,9 @@
 #include "storage/sha.h"
 #include "storage/storage.h"
 
+/* More cannot have been issued: bounds what a damaged row may ask for. */
+enum { LEDGER_STEPS_MAX = 1 << 20, LEDGER_QUANTILES_MAX = 1 << 10 };
+
 /* The day of an instant, counted from 1970. */
 int64_t ledger_day(int64_t time_ms);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "storage/store.h"
+#include "storage/read.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "storage/sql.h"
 
-static int series_id(struct store *store, const char *name, uint32_t *id, struct err *err)
+int series_id(struct store *store, const char *name, uint32_t *id, struct err *err)
 {
     *id = index_find(&store->index, name);
     return *id ? 0 : err_set(err, ERR_NOT_FOUND, "series: %s not found", name);
@@ -19,39 +19,70 @@ int store_series(struct store *store, const char *name, struct store_series *out
     uint32_t id;
     if (series_id(store, name, &id, err))
         return -1;
-    head_series(&store->head, id, out);
+    head_series(&store->head, &id, 1, out);
     return 0;
+}
+
+void store_series_many(struct store *store, char *const *names, size_t count,
+                       struct store_series *out)
+{
+    uint32_t *const ids = mem_new(count, sizeof *ids);
+    index_find_many(&store->index, names, count, ids);
+    head_series(&store->head, ids, count, out);
+    free(ids);
 }
 
 /* ---- head and chunks ------------------------------------------------------------ */
 
-/* A growing list. */
-struct samples {
-    struct sample *at;
-    size_t count, cap;
-};
-
-static int samples_add(struct samples *list, const struct sample *from, size_t count,
-                       struct err *err)
+void reader_begin(struct reader *reader, struct store *store)
 {
-    if (list->count + count > list->cap) {
-        const size_t cap = 2 * list->cap + count;
-        struct sample *const grown = realloc(list->at, cap * sizeof *grown);
-        if (!grown)
-            return err_set(err, ERR_NO_MEMORY, "samples: no memory for %zu", cap);
-        list->at = grown;
-        list->cap = cap;
-    }
-    if (count > 0)
-        memcpy(list->at + list->count, from, count * sizeof *from);
-    list->count += count;
+    *reader = (struct reader){.store = store};
+}
+
+void reader_end(struct reader *reader)
+{
+    chunk_scan_fini(&reader->scan);
+    sqlite3_finalize(reader->revisions);
+    if (reader->db && !sqlite3_get_autocommit(reader->db))
+        sql_exec(reader->db, "ROLLBACK", NULL);
+    store_reader_give(reader->store, reader->db);
+    free(reader->head.at);
+    free(reader->chunks.at);
+    free(reader->both.at);
+    free(reader->undo);
+}
+
+/* Takes a connection, and with it one moment of the database. */
+static int connect(struct reader *reader, struct err *err)
+{
+    if (reader->db)
+        return 0;
+    reader->db = store_reader_take(reader->store, err);
+    return reader->db && sql_exec(reader->db, "BEGIN", err) == 0 &&
+                   chunk_scan_init(&reader->scan, reader->db, err) == 0
+               ? 0
+               : -1;
+}
+
+static int samples_room(struct samples *list, size_t more, struct err *err)
+{
+    if (list->count + more <= list->cap)
+        return 0;
+    const size_t cap = 2 * list->cap + more;
+    struct sample *const grown = realloc(list->at, cap * sizeof *grown);
+    if (!grown)
+        return err_set(err, ERR_NO_MEMORY, "samples: no memory for %zu", cap);
+    list->at = grown;
+    list->cap = cap;
     return 0;
 }
 
 /* What the chunks of a series hold in [from_ms, to_ms), at most limit (0: all). */
-static int read_chunks(struct chunk_scan *scan, uint32_t id, int64_t from_ms,
-                       int64_t to_ms, size_t limit, struct samples *out, struct err *err)
+static int read_chunks(struct reader *reader, uint32_t id, int64_t from_ms, int64_t to_ms,
+                       size_t limit, struct err *err)
 {
+    struct samples *const out = &reader->chunks;
+    struct chunk_scan *const scan = &reader->scan;
     int status = 0;
     chunk_scan_seek(scan, id, from_ms, to_ms);
     while ((limit == 0 || out->count < limit) &&
@@ -59,106 +90,106 @@ static int read_chunks(struct chunk_scan *scan, uint32_t id, int64_t from_ms,
         const struct chunk_row *const row = &scan->row;
         if (row->last_ms < from_ms)
             continue;
-        if (chunk_scan_decode(scan, err))
+        if (chunk_scan_decode(scan, err) || samples_room(out, row->samples, err))
             return -1;
         size_t begin = 0, end = row->samples;
         while (begin < end && scan->sample[begin].time_ms < from_ms)
             begin++;
         while (end > begin && scan->sample[end - 1].time_ms >= to_ms)
             end--;
-        if (samples_add(out, scan->sample + begin, end - begin, err))
-            return -1;
+        memcpy(out->at + out->count, scan->sample + begin,
+               (end - begin) * sizeof *out->at);
+        out->count += end - begin;
     }
     return status < 0 ? -1 : 0;
 }
 
 /* Both sorted; at one instant the head's counts, which came later. */
-static int merge(const struct samples *chunks, const struct sample *head, size_t count,
+static int merge(const struct samples *chunks, const struct samples *head,
                  struct samples *out, struct err *err)
 {
-    size_t c = 0, h = 0;
-    while (c < chunks->count || h < count) {
-        const bool from_head =
-            c == chunks->count || (h < count && head[h].time_ms <= chunks->at[c].time_ms);
-        if (from_head && c < chunks->count && head[h].time_ms == chunks->at[c].time_ms)
-            c++;
-        if (samples_add(out, from_head ? &head[h++] : &chunks->at[c++], 1, err))
-            return -1;
+    if (samples_room(out, chunks->count + head->count, err))
+        return -1;
+    struct sample *to = out->at;
+    const struct sample *c = chunks->at, *h = head->at;
+    const struct sample *const c_end = c + chunks->count, *const h_end = h + head->count;
+    while (c < c_end && h < h_end) {
+        const bool from_head = h->time_ms <= c->time_ms;
+        c += from_head && h->time_ms == c->time_ms;
+        *to++ = from_head ? *h++ : *c++;
     }
+    while (c < c_end)
+        *to++ = *c++;
+    while (h < h_end)
+        *to++ = *h++;
+    out->count = (size_t)(to - out->at);
     return 0;
 }
 
-/*
- * The head is copied before the chunks are read: what the compactor moves meanwhile is
- * then seen twice, never not at all.
- */
-static int read_samples(struct store *store, uint32_t id, int64_t from_ms, int64_t to_ms,
-                        size_t limit, struct sample **samples, size_t *count,
+static int read_samples(struct reader *reader, uint32_t id, int64_t from_ms,
+                        int64_t to_ms, size_t limit, struct samples **out,
                         struct err *err)
 {
+    struct samples *const head = &reader->head;
     struct head_chunks held;
-    if (head_read(&store->head, id, from_ms, to_ms, limit, samples, count, &held, err))
+    free(head->at);
+    *head = (struct samples){0};
+    if (head_read(&reader->store->head, id, from_ms, to_ms, limit, &head->at,
+                  &head->count, &held, err))
         return -1;
+    *out = head;
     if (held.samples == 0 || from_ms > held.last_ms || to_ms <= held.first_ms ||
         from_ms >= to_ms)
         return 0;
-    struct samples chunks = {0}, both = {0};
-    struct chunk_scan scan = {0};
-    sqlite3 *const db = store_reader_take(store, err);
-    int status = db ? chunk_scan_init(&scan, db, err) : -1;
-    if (status == 0)
-        status = read_chunks(&scan, id, from_ms, to_ms, limit, &chunks, err);
-    if (status == 0)
-        status = merge(&chunks, *samples, *count, &both, err);
-    chunk_scan_fini(&scan);
-    store_reader_give(store, db);
-    free(chunks.at);
-    free(*samples);
-    *samples = status == 0 ? both.at : NULL;
-    *count = limit > 0 && both.count > limit ? limit : both.count;
-    if (status)
-        free(both.at);
-    return status;
+    reader->chunks.count = reader->both.count = 0;
+    if (connect(reader, err) || read_chunks(reader, id, from_ms, to_ms, limit, err))
+        return -1;
+    if (head->count == 0) {
+        *out = &reader->chunks;
+        return 0;
+    }
+    *out = &reader->both;
+    return merge(&reader->chunks, head, *out, err);
 }
 
 /* ---- as of ---------------------------------------------------------------------- */
 
-/* What one instant held before the first revision that came too late. */
-struct undo {
-    int64_t time_ms;
-    bool had_old;
-    double old;
-};
-
-static int read_undos(struct store *store, uint32_t id, int64_t from_ms, int64_t to_ms,
-                      int64_t as_of_ms, struct undo **out, size_t *count, struct err *err)
+static int read_undos(struct reader *reader, uint32_t id, int64_t from_ms, int64_t to_ms,
+                      int64_t as_of_ms, struct err *err)
 {
-    sqlite3 *const db = store_reader_take(store, err);
-    if (!db)
+    if (connect(reader, err))
         return -1;
-    sqlite3_stmt *const stmt =
-        sql_query(db, err,
-                  "SELECT time_ms, old_bits FROM revisions WHERE series = ? AND "
-                  "time_ms >= ? AND time_ms < ? AND arrived_ms > ? ORDER BY time_ms, id",
-                  "iiii", (int64_t)id, from_ms, to_ms, as_of_ms);
-    size_t cap = 0;
-    int status = stmt ? 1 : -1;
-    while (status == 1 && (status = sql_step(stmt, err)) == 1) {
+    if (!reader->revisions &&
+        !(reader->revisions = sql_query(
+              reader->db, err,
+              "SELECT time_ms, old_bits FROM revisions WHERE series = ? AND "
+              "time_ms >= ? AND time_ms < ? AND arrived_ms > ? ORDER BY time_ms, id",
+              "")))
+        return -1;
+    sqlite3_stmt *const stmt = reader->revisions;
+    sqlite3_bind_int64(stmt, 1, id);
+    sqlite3_bind_int64(stmt, 2, from_ms);
+    sqlite3_bind_int64(stmt, 3, to_ms);
+    sqlite3_bind_int64(stmt, 4, as_of_ms);
+    int status;
+    reader->undo_count = 0;
+    while ((status = sql_step(stmt, err)) == 1) {
         const int64_t time_ms = sqlite3_column_int64(stmt, 0);
-        if (*count > 0 && (*out)[*count - 1].time_ms == time_ms)
+        if (reader->undo_count > 0 &&
+            reader->undo[reader->undo_count - 1].time_ms == time_ms)
             continue; /* the first one tells */
-        if (*count == cap) {
-            cap = cap ? 2 * cap : 16;
-            *out = mem_resize(*out, cap, sizeof **out);
+        if (reader->undo_count == reader->undo_cap) {
+            reader->undo_cap = reader->undo_cap ? 2 * reader->undo_cap : 16;
+            reader->undo =
+                mem_resize(reader->undo, reader->undo_cap, sizeof *reader->undo);
         }
         const int64_t bits = sqlite3_column_int64(stmt, 1);
-        struct undo *const undo = &(*out)[(*count)++];
+        struct undo *const undo = &reader->undo[reader->undo_count++];
         undo->time_ms = time_ms;
         undo->had_old = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
         memcpy(&undo->old, &bits, sizeof bits);
     }
-    sqlite3_finalize(stmt);
-    store_reader_give(store, db);
+    sqlite3_reset(stmt);
     return status;
 }
 
@@ -185,29 +216,51 @@ static size_t undo_all(struct sample *samples, size_t count, const struct undo *
     return kept;
 }
 
+int reader_read(struct reader *reader, uint32_t id, int64_t from_ms, int64_t to_ms,
+                int64_t as_of_ms, size_t limit, const struct samples **out,
+                struct err *err)
+{
+    struct samples *samples;
+    const bool now = as_of_ms == AS_OF_NOW;
+    if (!now && to_ms > as_of_ms)
+        to_ms = as_of_ms + 1;
+    if (read_samples(reader, id, from_ms, to_ms, now ? limit : 0, &samples, err))
+        return -1;
+    if (!now) {
+        if (read_undos(reader, id, from_ms, to_ms, as_of_ms, err))
+            return -1;
+        samples->count =
+            undo_all(samples->at, samples->count, reader->undo, reader->undo_count);
+    }
+    if (limit > 0 && samples->count > limit)
+        samples->count = limit;
+    *out = samples;
+    return 0;
+}
+
 int store_read(struct store *store, const char *name, int64_t from_ms, int64_t to_ms,
                int64_t as_of_ms, size_t limit, struct sample **samples, size_t *count,
                struct err *err)
 {
     uint32_t id;
+    struct reader reader;
+    const struct samples *read;
+    *samples = NULL;
+    *count = 0;
     if (series_id(store, name, &id, err))
         return -1;
-    if (as_of_ms == AS_OF_NOW)
-        return read_samples(store, id, from_ms, to_ms, limit, samples, count, err);
-    const int64_t end_ms = to_ms > as_of_ms ? as_of_ms + 1 : to_ms;
-    struct undo *undo = NULL;
-    size_t undo_count = 0;
-    if (read_samples(store, id, from_ms, end_ms, 0, samples, count, err))
-        return -1;
+    reader_begin(&reader, store);
     const int status =
-        read_undos(store, id, from_ms, end_ms, as_of_ms, &undo, &undo_count, err);
+        reader_read(&reader, id, from_ms, to_ms, as_of_ms, limit, &read, err);
     if (status == 0) {
-        *count = undo_all(*samples, *count, undo, undo_count);
-        *count = limit > 0 && *count > limit ? limit : *count;
-    } else {
-        free(*samples);
-        *samples = NULL;
+        /* The list itself goes out; the reader forgets it. */
+        struct samples *const list = read == &reader.head     ? &reader.head
+                                     : read == &reader.chunks ? &reader.chunks
+                                                              : &reader.both;
+        *samples = list->at;
+        *count = list->count;
+        list->at = NULL;
     }
-    free(undo);
+    reader_end(&reader);
     return status;
 }

@@ -368,31 +368,39 @@ int head_read(struct head *head, uint32_t id, int64_t from_ms, int64_t to_ms,
     return status;
 }
 
-void head_series(struct head *head, uint32_t id, struct store_series *out)
+static struct store_series describe(const struct head_series *series)
 {
-    *out = (struct store_series){0};
-    pthread_rwlock_rdlock(&head->lock);
-    const struct head_series none = {0}, *const series = id <= head->series_count
-                                                             ? &head->series[id - 1]
-                                                             : &none;
     const struct head_chunks *const chunks = &series->chunks;
+    struct store_series out = {0};
     if (chunks->samples > 0)
-        *out = (struct store_series){
+        out = (struct store_series){
             .samples = chunks->samples,
             .first_ms = chunks->first_ms,
             .last_ms = chunks->last_ms,
             .last_value = chunks->last,
         };
-    if (series->count > 0) {
-        const struct sample first = series->sample[0];
-        const struct sample last = series->sample[series->count - 1];
-        if (out->samples == 0 || first.time_ms < out->first_ms)
-            out->first_ms = first.time_ms;
-        if (out->samples == 0 || last.time_ms >= out->last_ms) {
-            out->last_ms = last.time_ms;
-            out->last_value = last.value;
-        }
-        out->samples += series->count - series->covered;
+    if (series->count == 0)
+        return out;
+    const struct sample first = series->sample[0];
+    const struct sample last = series->sample[series->count - 1];
+    if (out.samples == 0 || first.time_ms < out.first_ms)
+        out.first_ms = first.time_ms;
+    if (out.samples == 0 || last.time_ms >= out.last_ms) {
+        out.last_ms = last.time_ms;
+        out.last_value = last.value;
     }
+    out.samples += series->count - series->covered;
+    return out;
+}
+
+void head_series(struct head *head, const uint32_t *ids, size_t count,
+                 struct store_series *out)
+{
+    static const struct head_series NONE;
+    pthread_rwlock_rdlock(&head->lock);
+    for (size_t i = 0; i < count; i++)
+        out[i] = describe(ids[i] > 0 && ids[i] <= head->series_count
+                              ? &head->series[ids[i] - 1]
+                              : &NONE);
     pthread_rwlock_unlock(&head->lock);
 }

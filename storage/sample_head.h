@@ -119,6 +119,8 @@ int head_read(struct head *head, uint32_t id, int64_t from_ms, int64_t to_ms,
               size_t limit, struct sample **out, size_t *count,
               struct head_chunks *chunks, struct err *err);
 
-void head_series(struct head *head, uint32_t id, struct store_series *out);
+/* What is known of some series, all at one moment; nothing of an id of 0. */
+void head_series(struct head *head, const uint32_t *ids, size_t count,
+                 struct store_series *out);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -107,6 +108,18 @@ int sql_value(sqlite3 *db, struct err *err, int64_t *value, const char *sql,
     if (status == 0)
         return err_set(err, ERR_NOT_FOUND, "row: not found");
     return status == 1 ? 0 : -1;
+}
+
+int sql_hash(sqlite3_stmt *stmt, unsigned char out[static STORE_HASH_SIZE], bool *found,
+             struct err *err)
+{
+    memset(out, 0, STORE_HASH_SIZE);
+    const int status = stmt ? sql_step(stmt, err) : -1;
+    *found = status == 1;
+    if (status == 1 && sqlite3_column_bytes(stmt, 0) == STORE_HASH_SIZE)
+        memcpy(out, sqlite3_column_blob(stmt, 0), STORE_HASH_SIZE);
+    sqlite3_finalize(stmt);
+    return status < 0 ? -1 : 0;
 }
 
 char *sql_text(sqlite3_stmt *stmt, int column)

@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "base/err.h"
+#include "storage/storage.h"
 
 /* Records the connection's last failure, in words of what the caller can do.  -1. */
 int sql_fail(sqlite3 *db, struct err *err);
@@ -35,6 +36,11 @@ int sql_run(sqlite3 *db, struct err *err, const char *sql, const char *types, ..
  * worth showing when there is no row: callers that expect that pass NULL or reword. */
 int sql_value(sqlite3 *db, struct err *err, int64_t *value, const char *sql,
               const char *types, ...);
+
+/* The SHA-256 in the first column of the first row of a statement, which it finalizes;
+ * zeros where there is no row. */
+int sql_hash(sqlite3_stmt *stmt, unsigned char out[static STORE_HASH_SIZE], bool *found,
+             struct err *err);
 
 /* A copy of a text column; NULL for null. */
 char *sql_text(sqlite3_stmt *stmt, int column) __attribute__((warn_unused_result));

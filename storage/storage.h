@@ -123,6 +123,9 @@ struct store_series {
 };
 int store_series(struct store *store, const char *name, struct store_series *out,
                  struct err *err);
+/* The same of many, as they are at one moment.  One that is not there has no samples. */
+void store_series_many(struct store *store, char *const *names, size_t count,
+                       struct store_series *out);
 
 /* AS_OF_NOW: with everything that has arrived; else revisions after that instant are
  * undone and samples of later times left out. */
@@ -134,6 +137,27 @@ int store_series(struct store *store, const char *name, struct store_series *out
  */
 int store_read(struct store *store, const char *name, int64_t from_ms, int64_t to_ms,
                int64_t as_of_ms, size_t limit, struct sample **samples, size_t *count,
+               struct err *err);
+
+/* Which grid to read. */
+struct store_grid_wish {
+    char *const *names; /* canonical; a column each */
+    size_t count;
+    int64_t start_ms, step_ms;
+    size_t rows;
+    enum aggregate how;
+    int64_t as_of_ms;
+    /* Not NULL: rows are days or weeks of the calendar there (base/grid.h), which the
+     * grid goes on borrowing. */
+    const struct zone *zone;
+};
+
+/*
+ * Many series on one step, as they are at one moment.  What is missing is NaN.  A rate
+ * also looks at the step before the first.  ERR_NOT_FOUND when one of them is not there,
+ * ERR_INVALID for a grid that cannot be (grid_init()).
+ */
+int store_grid(struct store *store, const struct store_grid_wish *wish, struct grid *out,
                struct err *err);
 
 /* ---- forecasters --------------------------------------------------------------- */
@@ -222,6 +246,25 @@ void store_issued_fini(struct store_issued *issued, size_t count);
  * ERR_CORRUPT when its checksum or chain fails. */
 int store_issue_newest(struct store *store, const char *forecaster, int64_t at_ms,
                        struct store_issued **out, size_t *count, struct err *err);
+
+/* An issue without its values. */
+struct store_issue_line {
+    int64_t issue_id, revision, model_id, issued_ms, first_ms, step_ms;
+    size_t steps;
+};
+/*
+ * The issues that were a forecaster's newest at some instant in [from_ms, to_ms]: the
+ * newest at or before from_ms and all after it, oldest first, at most limit (0: all) of
+ * the newest of them.  *out is the caller's to free.  None is no error.
+ */
+int store_issues(struct store *store, const char *forecaster, int64_t from_ms,
+                 int64_t to_ms, size_t limit, struct store_issue_line **out,
+                 size_t *count, struct err *err);
+/* One of them, every series or (not NULL) only that one.  ERR_NOT_FOUND, also where it
+ * says nothing of that series; ERR_CORRUPT. */
+int store_issue_get(struct store *store, const char *forecaster, int64_t issue_id,
+                    const char *series, struct store_issued **out, size_t *count,
+                    struct err *err);
 
 /* ---- jobs ---------------------------------------------------------------------- */
 

@@ -150,6 +150,59 @@ static void the_newest_until_an_instant(void **state)
                ERR_NOT_FOUND, want);
 }
 
+/* The issues whose turn falls into [from, to], as distances from t. */
+static void assert_issues(struct store *store, int64_t t, int64_t from, int64_t to,
+                          size_t limit, const int64_t *want, size_t want_count)
+{
+    struct err err = {0};
+    struct store_issue_line *line;
+    size_t count;
+    assert_ok(store_issues(store, "f", t + from, t + to, limit, &line, &count, &err),
+              &err);
+    assert_int_equal(count, want_count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(line[i].issued_ms, t + want[i]);
+        assert_int_equal(line[i].first_ms, t + want[i] + 3600000);
+        assert_int_equal(line[i].steps, STEPS);
+        struct store_issued *issued;
+        size_t series;
+        assert_ok(store_issue_get(store, "f", line[i].issue_id, "cpu{host=\"b\"}",
+                                  &issued, &series, &err),
+                  &err);
+        assert_int_equal(series, 1);
+        assert_string_equal(issued->series, "cpu{host=\"b\"}");
+        assert_true(issued->values[5] == value_at(t + want[i], 1, 5));
+        store_issued_fini(issued, series);
+    }
+    free(line);
+}
+
+static void issues_in_a_range(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct store *const store = fixture->store;
+    const int64_t t = fixture->folder.now_ms;
+    assert_issues(store, t, 0, 100, 0, NULL, 0);
+    const int64_t first = issue(store, "f", t);
+    issue(store, "g", t + 5);
+    issue(store, "f", t + 10);
+    issue(store, "f", t + DAY_MS);
+    assert_issues(store, t, -5, -1, 0, NULL, 0);
+    assert_issues(store, t, -5, 0, 0, (const int64_t[]){0}, 1);
+    assert_issues(store, t, 3, 7, 0, (const int64_t[]){0}, 1);
+    assert_issues(store, t, 3, 10, 0, (const int64_t[]){0, 10}, 2);
+    assert_issues(store, t, 20, 2 * DAY_MS, 0, (const int64_t[]){10, DAY_MS}, 2);
+    assert_issues(store, t, -5, 2 * DAY_MS, 2, (const int64_t[]){10, DAY_MS}, 2);
+    struct err err = {0};
+    struct store_issued *issued;
+    size_t count;
+    assert_err(store_issue_get(store, "g", first, NULL, &issued, &count, &err), &err,
+               ERR_NOT_FOUND, "forecast: g has no issue 1");
+    err = (struct err){0};
+    assert_err(store_issue_get(store, "f", first, "cpu", &issued, &count, &err), &err,
+               ERR_NOT_FOUND, "forecast: says nothing of cpu");
+}
+
 /* A deleted forecaster's forecasts were issued all the same. */
 static void the_ledger_outlives_its_forecaster(void **state)
 {
@@ -302,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_newest_until_an_instant, setup, teardown),
+        cmocka_unit_test_setup_teardown(issues_in_a_range, setup, teardown),
         cmocka_unit_test_setup_teardown(the_ledger_outlives_its_forecaster, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(issuing_finishes_the_job_or_nothing, setup,

@@ -248,6 +248,55 @@ static void check_series(struct store *store, const struct reference *reference,
     free(samples);
 }
 
+/* A grid is what the plain arrays make of the same samples; series that are not there
+ * yet are left out. */
+static void check_grid(struct store *store, const struct reference *reference,
+                       int64_t start_ms, int64_t as_of_ms, enum aggregate how)
+{
+    char text[SERIES][32];
+    char *names[SERIES];
+    struct store_series known[SERIES];
+    struct err err = {0};
+    struct grid got, want;
+    size_t cols = 0;
+    for (size_t series = 0; series < SERIES; series++) {
+        snprintf(text[series], sizeof text[series], "m{s=\"%zu\"}", series);
+        names[series] = text[series];
+    }
+    store_series_many(store, names, SERIES, known);
+    while (cols < SERIES && known[cols].samples > 0)
+        cols++;
+    const struct store_grid_wish wish = {
+        .names = names,
+        .count = cols,
+        .start_ms = start_ms + 2 * STEP_MS,
+        .step_ms = 3 * STEP_MS,
+        .rows = SLOTS / 3,
+        .how = how,
+        .as_of_ms = as_of_ms,
+    };
+    assert_ok(store_grid(store, &wish, &got, &err), &err);
+    assert_ok(grid_init(&want, wish.start_ms, wish.step_ms, wish.rows, cols, &err), &err);
+    for (size_t series = 0; series < cols; series++) {
+        struct sample samples[SLOTS];
+        size_t count = 0;
+        for (size_t slot = 0; slot < SLOTS; slot++) {
+            const int64_t time_ms = start_ms + (int64_t)slot * STEP_MS;
+            const double *const value =
+                reference_value(reference, series, slot, as_of_ms);
+            /* A rate looks no further back than one step. */
+            if (value && time_ms >= wish.start_ms - wish.step_ms)
+                samples[count++] = (struct sample){time_ms, *value};
+        }
+        grid_fill(&want, series, samples, count, how);
+        assert_string_equal(got.names[series], names[series]);
+    }
+    for (size_t i = 0; i < wish.rows * cols; i++)
+        assert_close(got.values[i], want.values[i], 0);
+    grid_fini(&got);
+    grid_fini(&want);
+}
+
 /* The summary agrees with what a read gives. */
 static void check_summary(struct store *store, const struct reference *reference,
                           size_t series, int64_t start_ms)
@@ -347,6 +396,7 @@ static void random_history(uint64_t seed, const struct habit *habit)
             check_series(store, reference, series, start_ms, AS_OF_NOW);
         for (size_t series = 0; series < SERIES; series++)
             check_summary(store, reference, series, start_ms);
+        check_grid(store, reference, start_ms, AS_OF_NOW, (enum aggregate)(round % 6));
     }
     assert_int_equal(total.stored + total.replaced + total.duplicate, received);
     uint64_t held = 0;
@@ -357,6 +407,9 @@ static void random_history(uint64_t seed, const struct habit *habit)
     for (int64_t as_of_ms = began_ms; as_of_ms <= folder.now_ms; as_of_ms += 35)
         for (size_t series = 0; series < SERIES; series++)
             check_series(store, reference, series, start_ms, as_of_ms);
+    for (int64_t as_of_ms = began_ms; as_of_ms <= folder.now_ms; as_of_ms += 35)
+        check_grid(store, reference, start_ms, as_of_ms,
+                   (enum aggregate)(as_of_ms / 35 % 6));
     store_close(store);
     folder_fini(&folder);
     free(reference);
