@@ -14,12 +14,30 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "base/timetable.h"
 #include "model/model.h"
 #include "storage/storage.h"
 
 /* ---- what a forecaster is -------------------------------------------------------- */
 
 enum { FORECASTER_NAME_MAX = 64 };
+
+/* How a backtest cuts history when nobody says (model_split_parse()). */
+#define BACKTEST_SPLIT "0.7,0.1,0.2"
+
+enum { SCHEDULE_TRAIN, SCHEDULE_FORECAST, SCHEDULE_BACKTEST, SCHEDULES };
+
+/* "train", "forecast", "backtest": the kind of job, and the name of the field. */
+const char *schedule_kind(size_t schedule);
+
+/* When jobs of one kind run by themselves. */
+struct schedule {
+    bool set;
+    struct timetable when;
+    char *cron;        /* what was written, or NULL for an interval */
+    int64_t jitter_ms; /* each time is moved later by less than this, at random */
+    bool catch_up;     /* what was missed is done once, late; else left out */
+};
 
 /* A forecaster's definition, read from its JSON text. */
 struct forecaster {
@@ -31,15 +49,24 @@ struct forecaster {
     size_t quantile_count;
     double quantiles[MODEL_QUANTILES_MAX];
     struct model_spec spec;
+    struct schedule schedules[SCHEDULES];
 };
 
-/*
- * Reads and checks a definition.  ERR_INVALID names field, value and rule; unknown
- * fields are refused.  *canonical (freed by the caller) is the definition with every
- * default written out, keys in a fixed order: what is stored and compared.
- */
+/* A definition with every default written out, keys in a fixed order: what is stored and
+ * compared.  What models depend on stands in body, the rest in policy (storage.h). */
+struct forecaster_text {
+    char *body, *policy;
+};
+void forecaster_text_fini(struct forecaster_text *text);
+
+/* Reads and checks a definition.  ERR_INVALID names field, value and rule; unknown
+ * fields are refused.  text may be NULL. */
 int forecaster_parse(const char *name, const char *json, size_t len,
-                     struct forecaster *out, char **canonical, struct err *err);
+                     struct forecaster *out, struct forecaster_text *text,
+                     struct err *err);
+/* The same of one that is stored; ERR_CORRUPT. */
+int forecaster_load(const struct store_forecaster *stored, struct forecaster *out,
+                    struct err *err);
 void forecaster_fini(struct forecaster *forecaster);
 
 /* Letters, digits, "-", "_" and ".", 1 to 63, the first a letter or digit. */
@@ -55,6 +82,10 @@ bool forecaster_name_ok(const char *name);
 int forecaster_grid(const struct forecaster *forecaster, struct store *store,
                     int64_t as_of_ms, size_t rows, struct grid *out, struct err *err);
 
+/* How many steps forecaster_grid() would read.  ERR_CONFLICT as there. */
+int forecaster_rows(const struct forecaster *forecaster, struct store *store,
+                    int64_t as_of_ms, size_t *rows, struct err *err);
+
 /* ---- serving --------------------------------------------------------------------- */
 
 /* The published models in memory, one of each forecaster, swapped whole. */
@@ -68,7 +99,8 @@ void serving_changed(struct serving *serving, const char *forecaster);
 
 /*
  * Computes a forecast of now and appends it to the ledger.  job_id and result as in
- * storage.h.  ERR_NOT_FOUND, ERR_CONFLICT (no model yet; says what to do).
+ * storage.h; result NULL: what was issued.  ERR_NOT_FOUND, ERR_CONFLICT (no model yet;
+ * says what to do).
  */
 int serving_issue(struct serving *serving, const char *forecaster, int64_t job_id,
                   const char *result, int64_t *issue_id, struct err *err);
@@ -94,7 +126,8 @@ struct api_config {
     struct store *store;
     struct serving *serving;
     const char *version;
-    /* A job was added or cancelled: whoever runs jobs should look. */
+    /* A job was added or cancelled, or a definition changed: whoever runs jobs and keeps
+     * schedules should look. */
     void (*wake)(void *ctx);
     void *wake_ctx;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A forecaster's definition: JSON text to struct, and back with every default written
- * out.  The order of `readers` is the order of the canonical text.
+ * out.  The order of `readers` is the order of the stored text.
  */
 #include "api/api.h"
 
@@ -15,6 +15,7 @@
 #include "api/fields.h"
 #include "api/reply.h"
 #include "api/rules.h"
+#include "api/schedules.h"
 #include "base/labels.h"
 #include "base/mem.h"
 
@@ -35,6 +36,7 @@ bool forecaster_name_ok(const char *name)
 void forecaster_fini(struct forecaster *f)
 {
     free(f->select);
+    schedules_fini(f);
     *f = (struct forecaster){0};
 }
 
@@ -298,7 +300,19 @@ static json_t *duration_json(int64_t duration_ms)
     return duration_ms ? json_string(duration_format(duration_ms, text)) : json_null();
 }
 
-static char *canonical_text(const struct forecaster *f)
+static char *text_of(const json_t *value)
+{
+    return json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS_DOUBLE));
+}
+
+void forecaster_text_fini(struct forecaster_text *text)
+{
+    free(text->body);
+    free(text->policy);
+    *text = (struct forecaster_text){0};
+}
+
+static struct forecaster_text canonical_text(const struct forecaster *f)
 {
     const struct model_spec *const spec = &f->spec;
     json_t *const quantiles = json_array();
@@ -315,21 +329,23 @@ static char *canonical_text(const struct forecaster *f)
         (json_int_t)spec->season, "min", bound_json(spec->min), "max",
         bound_json(spec->max), "integer", (int)spec->integer, "preset",
         spec->settings.preset, "settings", settings);
-    return json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS_DOUBLE));
+    json_auto_t *policy = json_object();
+    schedules_write(f, policy);
+    return (struct forecaster_text){text_of(body), text_of(policy)};
 }
 
 /* ---- both ------------------------------------------------------------------------ */
 
 static int read_all(const json_t *body, struct forecaster *f, struct err *err)
 {
-    static const char *const keys[] = {"select",   "step",     "aggregate", "history",
-                                       "lookback", "horizon",  "quantiles", "group",
-                                       "season",   "min",      "max",       "integer",
-                                       "preset",   "settings", NULL};
+    static const char *const keys[] = {
+        "select",    "step",     "aggregate", "history",  "lookback", "horizon",
+        "quantiles", "group",    "season",    "min",      "max",      "integer",
+        "preset",    "settings", "train",     "forecast", "backtest", NULL};
     static int (*const readers[])(const json_t *, struct forecaster *, struct err *) = {
         read_select,   read_step,    read_aggregate, read_history,
         read_lookback, read_horizon, read_quantiles, read_group,
-        read_season,   read_bounds,  read_settings};
+        read_season,   read_bounds,  read_settings,  schedules_read};
     if (fields_known(body, "", keys, err))
         return -1;
     for (size_t r = 0; r < sizeof readers / sizeof *readers; r++)
@@ -338,8 +354,24 @@ static int read_all(const json_t *body, struct forecaster *f, struct err *err)
     return check_spec(f, err) || check_history(f, err) ? -1 : 0;
 }
 
+/* text may be NULL. */
+static int read_body(const char *name, const json_t *body, struct forecaster *out,
+                     struct forecaster_text *text, struct err *err)
+{
+    struct err failed = {0};
+    snprintf(out->name, sizeof out->name, "%s", name);
+    if (read_all(body, out, &failed)) {
+        forecaster_fini(out);
+        return err_set(err, failed.code, "%s", failed.msg);
+    }
+    if (text)
+        *text = canonical_text(out);
+    return 0;
+}
+
 int forecaster_parse(const char *name, const char *json, size_t len,
-                     struct forecaster *out, char **canonical, struct err *err)
+                     struct forecaster *out, struct forecaster_text *text,
+                     struct err *err)
 {
     *out = (struct forecaster){0};
     if (!forecaster_name_ok(name))
@@ -349,13 +381,21 @@ int forecaster_parse(const char *name, const char *json, size_t len,
             "letter or digit, got \"%.80s\"",
             FORECASTER_NAME_MAX - 1, name);
     json_auto_t *body = fields_parse(json, len, err);
-    struct err failed = {0};
-    snprintf(out->name, sizeof out->name, "%s", name);
-    if (!body || read_all(body, out, &failed)) {
-        forecaster_fini(out);
-        return body ? err_set(err, failed.code, "%s", failed.msg) : -1;
-    }
-    if (canonical)
-        *canonical = canonical_text(out);
-    return 0;
+    return body ? read_body(name, body, out, text, err) : -1;
+}
+
+int forecaster_load(const struct store_forecaster *stored, struct forecaster *out,
+                    struct err *err)
+{
+    *out = (struct forecaster){0};
+    json_auto_t *body = json_loads(stored->body, 0, NULL);
+    json_auto_t *policy = json_loads(stored->policy, 0, NULL);
+    struct err why = {0};
+    if (!body || json_object_update(body, policy))
+        return err_set(err, ERR_CORRUPT,
+                       "forecaster %s: its stored definition is not JSON", stored->name);
+    return read_body(stored->name, body, out, NULL, &why)
+               ? err_set(err, ERR_CORRUPT, "forecaster %s: stored definition: %s",
+                         stored->name, why.msg)
+               : 0;
 }

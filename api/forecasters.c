@@ -15,15 +15,20 @@
 static json_t *definition_json(const struct store_forecaster *stored, struct err *err)
 {
     json_t *const body = json_loads(stored->body, 0, NULL);
-    if (!body) {
+    json_t *const policy = json_loads(stored->policy, 0, NULL);
+    if (!body || !policy) {
+        json_decref(body);
+        json_decref(policy);
         err_set(err, ERR_CORRUPT, "forecaster %s: its stored definition is not JSON",
                 stored->name);
         return NULL;
     }
     json_t *const whole =
-        json_pack("{s:s, s:I, s:o}", "name", stored->name, "revision",
-                  (json_int_t)stored->revision, "changed", json_time(stored->changed_ms));
+        json_pack("{s:s, s:I, s:o, s:o}", "name", stored->name, "revision",
+                  (json_int_t)stored->revision, "changed", json_time(stored->changed_ms),
+                  "file", stored->origin[0] ? json_text(stored->origin) : json_null());
     json_object_update_new(whole, body);
+    json_object_update_new(whole, policy);
     return whole;
 }
 
@@ -73,20 +78,21 @@ int forecaster_get(struct request *req, struct reply *reply, struct err *err)
 int forecaster_put(struct request *req, struct reply *reply, struct err *err)
 {
     struct forecaster definition;
-    char *canonical = NULL;
+    struct forecaster_text text = {0};
     int64_t revision = 0;
     bool created = false;
-    if (query_none(req, err) ||
-        forecaster_parse(req->name, req->body ? req->body : "", req->body_len,
-                         &definition, &canonical, err))
+    if (query_none(req, err) || forecaster_parse(req->name, req->body ? req->body : "",
+                                                 req->body_len, &definition, &text, err))
         return -1;
-    const int rc = store_forecaster_put(req->api->config.store, req->name, canonical,
-                                        &revision, &created, err);
-    free(canonical);
+    const int rc = store_forecaster_put(req->api->config.store, req->name, text.body,
+                                        text.policy, &revision, &created, err);
+    forecaster_text_fini(&text);
     forecaster_fini(&definition);
     if (rc)
         return -1;
-    serving_changed(req->api->config.serving, req->name);
+    const struct api_config *const config = &req->api->config;
+    serving_changed(config->serving, req->name);
+    config->wake(config->wake_ctx);
     return answer_one(req, created ? 201 : 200, reply, err);
 }
 

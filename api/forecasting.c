@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "api/reading.h"
+#include "api/reply.h"
 #include "base/mem.h"
 
 static_assert(STORE_HASH_SIZE == SHA256_DIGEST_SIZE, "the ledger keeps SHA-256");
@@ -271,6 +272,19 @@ int serving_append(struct serving *s, struct forecast *f, int64_t job_id,
     return rc;
 }
 
+/* What a job's row keeps of an issue: JSON text the caller frees. */
+static char *issue_text(const struct forecast *f)
+{
+    json_int_t served = 0;
+    for (size_t i = 0; i < f->count; i++)
+        served += f->series[i].served;
+    json_auto_t *json =
+        json_pack("{s:I, s:I, s:I, s:I, s:o}", "model", (json_int_t)f->model_id, "series",
+                  (json_int_t)f->count, "served", served, "steps", (json_int_t)f->steps,
+                  "first", json_time(f->first_ms));
+    return json_dumps(json, JSON_COMPACT);
+}
+
 int serving_issue(struct serving *s, const char *forecaster, int64_t job_id,
                   const char *result, int64_t *issue_id, struct err *err)
 {
@@ -283,7 +297,9 @@ int serving_issue(struct serving *s, const char *forecaster, int64_t job_id,
     serving_put(s, served);
     if (rc)
         return -1;
-    rc = serving_append(s, &forecast, job_id, result, err);
+    char *const issued = result ? NULL : issue_text(&forecast);
+    rc = serving_append(s, &forecast, job_id, result ? result : issued, err);
+    free(issued);
     *issue_id = forecast.issue_id;
     forecast_fini(&forecast);
     return rc;

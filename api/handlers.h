@@ -13,10 +13,11 @@ request_push import_push;
 
 /* forecasters.c, models.c */
 request_handler forecasters_get, forecaster_get, forecaster_put, forecaster_delete;
-request_handler models_get;
+request_handler models_get, restore_post;
 
 /* forecast_get.c, train_post.c, jobs.c */
-request_handler forecast_get, issue_post, train_post, jobs_get, job_get, job_delete;
+request_handler forecast_get, issue_post, train_post, backtest_post;
+request_handler jobs_get, job_get, job_delete;
 
 /* operations.c, metrics.c */
 request_handler index_get, healthy_get, ready_get, metrics_get;

@@ -188,7 +188,7 @@ static int check_body(struct request *req, struct err *err)
 static void check_head(struct request *req, const char *method, struct reply *reply)
 {
     struct err err = {0};
-    req->route = routes_find(method, req->path, &req->name, reply);
+    req->route = routes_find(method, req->path, &req->name, &req->name2, reply);
     if (!req->route)
         return;
     if (req->overlong)

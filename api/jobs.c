@@ -30,12 +30,15 @@ static json_t *progress_json(const struct store_job *job)
 
 json_t *job_json(const struct store_job *job)
 {
-    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o}", "id",
-                     (json_int_t)job->id, "kind", job->kind, "forecaster",
-                     job->forecaster, "state", job->state, "created",
-                     json_time(job->created_ms), "started", json_time(job->started_ms),
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:o, "
+                     "s:o, s:o, s:o}",
+                     "id", (json_int_t)job->id, "kind", job->kind, "forecaster",
+                     job->forecaster, "reason", job->reason, "state", job->state,
+                     "created", json_time(job->created_ms), "not_before",
+                     json_time(job->not_before_ms), "started", json_time(job->started_ms),
                      "finished", json_time(job->finished_ms), "attempts", job->attempts,
-                     "cancel", (int)job->cancel, "progress", progress_json(job), "result",
+                     "retries", job->retries, "cancel", (int)job->cancel, "params",
+                     stored_json(job->params), "progress", progress_json(job), "result",
                      stored_json(job->result), "error",
                      job->error ? json_text(job->error) : json_null());
 }

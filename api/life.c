@@ -44,6 +44,7 @@ static void request_free(struct request *req)
     free(req->body);
     free(req->path);
     free(req->name);
+    free(req->name2);
     free(req);
 }
 

@@ -105,3 +105,14 @@ int forecaster_grid(const struct forecaster *f, struct store *store, int64_t as_
     extent_fini(&extent);
     return rc;
 }
+
+int forecaster_rows(const struct forecaster *f, struct store *store, int64_t as_of_ms,
+                    size_t *rows, struct err *err)
+{
+    struct extent extent;
+    if (extent_read(f, store, as_of_ms, &extent, err))
+        return -1;
+    *rows = extent.rows;
+    extent_fini(&extent);
+    return 0;
+}

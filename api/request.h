@@ -49,7 +49,7 @@ enum body_kind { BODY_NONE, BODY_COLLECTED, BODY_IMPORT };
 enum encoding { ENCODING_NONE, ENCODING_GZIP, ENCODING_SNAPPY };
 
 struct route {
-    const char *method, *pattern; /* "/v1/jobs/{id}": at most one {} */
+    const char *method, *pattern; /* "/v1/jobs/{id}": at most two {} */
     request_handler *handle;
     request_push *push; /* NULL: the body is collected, and unpacked, in request->body */
     enum body_kind body;
@@ -76,7 +76,7 @@ struct request {
     struct api *api;
     const struct route *route; /* NULL: refused before one was found */
     char *path;
-    char *name; /* what stood in place of {...} in the path, or NULL */
+    char *name, *name2; /* what stood in place of {...} in the path, or NULL */
     struct parameter parameter[REQUEST_PARAMETERS_MAX];
     size_t parameter_count;
     enum encoding encoding;

@@ -25,8 +25,12 @@ static const struct route table[] = {
     {"DELETE", "/v1/forecasters/{name}", forecaster_delete,
      .help = "delete with its models"},
     {"GET", "/v1/forecasters/{name}/models", models_get,
-     .help = "the model that serves, and how it was judged"},
+     .help = "its versions, and how the one that serves was judged"},
+    {"POST", "/v1/forecasters/{name}/models/{id}/restore", restore_post,
+     .help = "that version serves from now on"},
     {"POST", "/v1/forecasters/{name}/train", train_post, .help = "train: a job"},
+    {"POST", "/v1/forecasters/{name}/backtest", backtest_post, .body = BODY_COLLECTED,
+     .help = "judge the candidates on its history: a job"},
     {"GET", "/v1/forecasters/{name}/forecast", forecast_get,
      .help = "what comes next: horizon, quantiles, series, as_of, format=json|rows|csv"},
     {"POST", "/v1/forecasters/{name}/issue", issue_post,
@@ -59,31 +63,42 @@ size_t routes_index(const struct route *route)
     return (size_t)(route - table);
 }
 
-/* Whether path has the form of pattern; where and how long its {} part is. */
-static bool matches(const char *pattern, const char *path, const char **part, size_t *len)
+/* What stood in the path for each {} of its pattern. */
+struct parts {
+    const char *at[2];
+    size_t len[2], count;
+};
+
+static bool matches(const char *pattern, const char *path, struct parts *parts)
 {
-    const char *const open = strchr(pattern, '{');
-    if (!open)
-        return !strcmp(pattern, path);
-    const size_t head = (size_t)(open - pattern);
-    if (strncmp(pattern, path, head))
-        return false;
-    *part = path + head;
-    *len = strcspn(*part, "/");
-    return *len > 0 && !strcmp(strchr(open, '}') + 1, *part + *len);
+    parts->count = 0;
+    while (*pattern && (*pattern == '{' || *pattern == *path)) {
+        if (*pattern != '{') {
+            pattern++;
+            path++;
+            continue;
+        }
+        const size_t len = strcspn(path, "/");
+        if (len == 0)
+            return false;
+        parts->at[parts->count] = path;
+        parts->len[parts->count++] = len;
+        path += len;
+        pattern = strchr(pattern, '}') + 1;
+    }
+    return !*pattern && !*path;
 }
 
 /* The set that holds exactly the methods of path. */
 static const char *allowed(const char *path)
 {
-    const char *part;
-    size_t len;
+    struct parts parts;
     size_t got = 0;
     const char *best = NULL;
     for (size_t s = 0; s < sizeof method_sets / sizeof *method_sets; s++) {
         size_t inside = 0;
         for (size_t r = 0; r < routes_count(); r++)
-            inside += matches(table[r].pattern, path, &part, &len) &&
+            inside += matches(table[r].pattern, path, &parts) &&
                       strstr(method_sets[s], table[r].method);
         if (inside > got) {
             got = inside;
@@ -94,17 +109,17 @@ static const char *allowed(const char *path)
 }
 
 const struct route *routes_find(const char *method, const char *path, char **name,
-                                struct reply *reply)
+                                char **name2, struct reply *reply)
 {
     const char *const wanted = strcmp(method, "HEAD") ? method : "GET";
     for (size_t r = 0; r < routes_count(); r++) {
-        const char *part = NULL;
-        size_t len = 0;
-        if (strcmp(table[r].method, wanted) ||
-            !matches(table[r].pattern, path, &part, &len))
+        struct parts parts;
+        if (strcmp(table[r].method, wanted) || !matches(table[r].pattern, path, &parts))
             continue;
-        if (part)
-            *name = mem_text_n(part, len);
+        if (parts.count > 0)
+            *name = mem_text_n(parts.at[0], parts.len[0]);
+        if (parts.count > 1)
+            *name2 = mem_text_n(parts.at[1], parts.len[1]);
         return &table[r];
     }
     const char *const allow = allowed(path);

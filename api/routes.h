@@ -10,9 +10,9 @@
 #include "api/request.h"
 
 /* The route of method (HEAD counts as GET) and path.  NULL with a 404 or 405 in reply.
- * *name (the caller's) is what stood in place of {...}. */
+ * *name and *name2 (the caller's) are what stood in place of {...}. */
 const struct route *routes_find(const char *method, const char *path, char **name,
-                                struct reply *reply);
+                                char **name2, struct reply *reply);
 
 size_t routes_count(void);
 const struct route *routes_at(size_t index);

@@ -139,14 +139,10 @@ static int load_definition(struct serving *s, const char *name, struct served *o
     struct store_forecaster stored = {0};
     if (store_forecaster_get(s->store, name, &stored, err))
         return -1;
-    struct err why = {0};
-    const int rc = forecaster_parse(name, stored.body, strlen(stored.body),
-                                    &out->definition, NULL, &why);
+    const int rc = forecaster_load(&stored, &out->definition, err);
     out->revision = stored.revision;
     store_forecaster_fini(&stored);
-    return rc ? err_set(err, ERR_CORRUPT, "forecaster %s: stored definition: %s", name,
-                        why.msg)
-              : 0;
+    return rc;
 }
 
 static int load_model(struct serving *s, const char *name, struct served *out,
@@ -154,7 +150,7 @@ static int load_model(struct serving *s, const char *name, struct served *out,
 {
     struct store_model stored = {0};
     struct err why = {0};
-    if (store_model_newest(s->store, name, &stored, &why))
+    if (store_model_serving(s->store, name, &stored, &why))
         return why.code == ERR_NOT_FOUND ? no_model(s, name, err)
                                          : err_set(err, why.code, "%s", why.msg);
     out->model = model_load(stored.bytes, stored.len, err);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * POST /v1/forecasters/{name}/train: queues the job, if there is enough to learn from.
+ * POST /v1/forecasters/{name}/train and .../backtest: queues the job, if there is enough
+ * to learn from.
  */
 #include "api/handlers.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "api/fields.h"
 #include "api/jobs.h"
 #include "api/problem.h"
 #include "api/query.h"
@@ -56,17 +59,18 @@ static int read_definition(struct request *req, struct forecaster *out, struct e
     struct store_forecaster stored = {0};
     if (store_forecaster_get(req->api->config.store, req->name, &stored, err))
         return -1;
-    const int rc =
-        forecaster_parse(req->name, stored.body, strlen(stored.body), out, NULL, err);
+    const int rc = forecaster_load(&stored, out, err);
     store_forecaster_fini(&stored);
     return rc;
 }
 
-int train_post(struct request *req, struct reply *reply, struct err *err)
+/* 202 with the job, or what is missing. */
+static int add_job(struct request *req, const struct store_job_wish *wish,
+                   struct reply *reply, struct err *err)
 {
     const struct api_config *const config = &req->api->config;
     struct forecaster definition;
-    if (query_none(req, err) || read_definition(req, &definition, err))
+    if (read_definition(req, &definition, err))
         return -1;
     const bool go = enough(req, &definition, reply);
     forecaster_fini(&definition);
@@ -75,7 +79,7 @@ int train_post(struct request *req, struct reply *reply, struct err *err)
     int64_t id = 0;
     bool created = false;
     struct store_job job = {0};
-    if (store_job_add(config->store, "train", req->name, &id, &created, err) ||
+    if (store_job_add(config->store, wish, &id, &created, err) ||
         store_job_get(config->store, id, &job, err))
         return -1;
     config->wake(config->wake_ctx);
@@ -83,4 +87,44 @@ int train_post(struct request *req, struct reply *reply, struct err *err)
     reply->location = mem_printf("/v1/jobs/%" PRId64, id);
     store_job_fini(&job);
     return HANDLED;
+}
+
+int train_post(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct store_job_wish wish = {.kind = "train", .forecaster = req->name};
+    return query_none(req, err) ? -1 : add_job(req, &wish, reply, err);
+}
+
+/* {"split": "0.7,0.1,0.2"}, or no body. */
+static int read_split(const struct request *req, char **text, struct err *err)
+{
+    struct model_split split;
+    static const char *const keys[] = {"split", NULL};
+    const char *given = BACKTEST_SPLIT;
+    json_auto_t *body = NULL;
+    if (req->body_len > 0) {
+        body = fields_parse(req->body, req->body_len, err);
+        if (!body || fields_known(body, "", keys, err) ||
+            field_text(body, "", "split", false, &given, err))
+            return -1;
+    }
+    if (model_split_parse(given, &split, err))
+        return -1;
+    *text = mem_text(given);
+    return 0;
+}
+
+int backtest_post(struct request *req, struct reply *reply, struct err *err)
+{
+    char *split = NULL;
+    if (query_none(req, err) || read_split(req, &split, err))
+        return -1;
+    json_auto_t *json = json_pack("{s:s}", "split", split);
+    char *const params = json_dumps(json, JSON_COMPACT);
+    free(split);
+    const struct store_job_wish wish = {
+        .kind = "backtest", .forecaster = req->name, .params = params};
+    const int rc = add_job(req, &wish, reply, err);
+    free(params);
+    return rc;
 }

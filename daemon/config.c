@@ -89,6 +89,9 @@ static const struct option options[] = {
     {"train", "checkpoint_every", OPTION_DURATION, AT(checkpoint_ms), SECOND,
      3600 * SECOND, "10s", NULL, "most time that a killed training loses"},
 
+    {"jobs", "timeout", OPTION_DURATION, AT(job_timeout_ms), 0, 365 * DAY, "1d", NULL,
+     "a job that runs longer is stopped and marked failed; 0: none is"},
+
     {"log", "level", OPTION_CHOICE, AT(log_level), 0, 0, "info", level_words,
      "error, warn, info or debug"},
 };

@@ -11,8 +11,10 @@
 
 #include "api/api.h"
 #include "base/mem.h"
+#include "base/time.h"
 #include "daemon/cores.h"
 #include "daemon/runner.h"
+#include "daemon/scheduler.h"
 #include "storage/storage.h"
 
 static int folder_make(const char *path, struct err *err)
@@ -61,17 +63,41 @@ static int jobs_start(struct instance *instance, const struct config *config,
 {
     char *const checkpoints = mem_printf("%s/checkpoints", config->folder);
     const size_t threads = (size_t)config->train_threads;
-    const struct runner_config runner = {
+    struct runner_config runner = {
         .store = instance->store,
         .serving = instance->serving,
+        .clock = clock_real(),
+        .kinds = RUNNER_LONG,
+        .low_priority = true,
+        .timeout_ms = config->job_timeout_ms,
         .checkpoint_folder = checkpoints,
         .checkpoint_s = (int)(config->checkpoint_ms / 1000),
         .threads = threads ? threads : cores_usable(),
     };
     if (folder_make(checkpoints, err) == 0)
-        instance->runner = runner_start(&runner, err);
+        instance->runner_long = runner_start(&runner, err);
+    runner.kinds = RUNNER_SHORT;
+    runner.low_priority = false;
+    if (instance->runner_long)
+        instance->runner_short = runner_start(&runner, err);
     free(checkpoints);
-    return instance->runner ? 0 : -1;
+    return instance->runner_short ? 0 : -1;
+}
+
+static void wake_runners(void *ctx)
+{
+    const struct instance *const instance = ctx;
+    if (instance->runner_short) {
+        runner_wake(instance->runner_long);
+        runner_wake(instance->runner_short);
+    }
+}
+
+static int schedules_start(struct instance *instance, struct err *err)
+{
+    instance->scheduler =
+        scheduler_start(instance->store, clock_real(), wake_runners, instance, err);
+    return instance->scheduler ? 0 : -1;
 }
 
 /* A socket in the folder, which only its owner may enter. */
@@ -100,8 +126,9 @@ static int socket_open(const char *path, struct err *err)
 static void wake(void *ctx)
 {
     const struct instance *const instance = ctx;
-    if (instance->runner)
-        runner_wake(instance->runner);
+    wake_runners(ctx);
+    if (instance->scheduler)
+        scheduler_wake(instance->scheduler);
 }
 
 static int listen_start(struct instance *instance, const struct config *config,
@@ -143,7 +170,8 @@ int instance_start(struct instance *instance, const struct config *config,
     if (store_start(instance, config, options->create, err))
         goto fail;
     instance->serving = serving_new(instance->store, clock_real());
-    if (options->jobs && jobs_start(instance, config, err))
+    if ((options->jobs && jobs_start(instance, config, err)) ||
+        (options->schedules && schedules_start(instance, err)))
         goto fail;
     if (listen_start(instance, config, options, err))
         goto fail;
@@ -153,12 +181,36 @@ fail:
     return -1;
 }
 
+int64_t instance_silent_ms(const struct instance *instance, const char **part)
+{
+    const int64_t now_ms = time_monotonic_ms();
+    const struct {
+        const char *name;
+        int64_t silent_ms;
+    } parts[] = {
+        {"the runner of long jobs", now_ms - runner_beat_ms(instance->runner_long)},
+        {"the runner of short jobs", now_ms - runner_beat_ms(instance->runner_short)},
+        {"the scheduler", now_ms - scheduler_beat_ms(instance->scheduler)},
+        {"the store's writer", store_busy_ms(instance->store)},
+    };
+    size_t worst = 0;
+    for (size_t i = 1; i < sizeof parts / sizeof parts[0]; i++)
+        if (parts[i].silent_ms > parts[worst].silent_ms)
+            worst = i;
+    *part = parts[worst].name;
+    return parts[worst].silent_ms;
+}
+
 void instance_stop(struct instance *instance)
 {
-    /* The runner stops first: while it does, requests are still answered. */
-    runner_stop(instance->runner);
-    instance->runner = NULL;
+    /* The runners stop first: while they do, requests are still answered. */
+    scheduler_stop(instance->scheduler);
+    runner_stop(instance->runner_long);
+    runner_stop(instance->runner_short);
     api_stop(instance->api);
+    scheduler_free(instance->scheduler);
+    runner_free(instance->runner_long);
+    runner_free(instance->runner_short);
     serving_free(instance->serving);
     store_close(instance->store);
     free(instance->imports);

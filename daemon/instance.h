@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * instance.h -- store, models, job runner and HTTP interface, started together.
+ * instance.h -- store, models, schedules, job runners and HTTP interface, started
+ * together.
  *
  * `serve` starts all of it on the configured address.  A subcommand that finds the state
  * folder free starts the same on a socket inside the folder, for itself alone, so that
@@ -17,12 +18,14 @@
 struct store;
 struct serving;
 struct runner;
+struct scheduler;
 struct api;
 
 struct instance {
     struct store *store;
     struct serving *serving;
-    struct runner *runner; /* NULL without jobs */
+    struct runner *runner_long, *runner_short; /* NULL without jobs */
+    struct scheduler *scheduler;               /* NULL without schedules */
     struct api *api;
     char *imports; /* folder; the interface keeps a pointer to it */
 };
@@ -30,14 +33,19 @@ struct instance {
 struct instance_options {
     int listen_fd; /* a socket to take over, or -1 */
     const char
-        *socket; /* a path to listen at instead of the configured address, or NULL */
-    bool jobs;   /* run the jobs that wait */
-    bool create; /* make the state folder if there is none */
+        *socket;    /* a path to listen at instead of the configured address, or NULL */
+    bool jobs;      /* run the jobs that wait */
+    bool schedules; /* queue those that are due; takes jobs */
+    bool create;    /* make the state folder if there is none */
 };
 
 /* ERR_CONFLICT when another process holds the folder.  On failure nothing runs. */
 int instance_start(struct instance *instance, const struct config *config,
                    const struct instance_options *options, struct err *err);
+
+/* For how long the part of it that has been silent longest has shown no sign of life: the
+ * job runners, the scheduler, the store's writer.  *part is its name. */
+int64_t instance_silent_ms(const struct instance *instance, const char **part);
 
 /* Answers what is in flight, gives the running job back, commits, closes. */
 void instance_stop(struct instance *instance);

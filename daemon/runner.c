@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "daemon/backtest_job.h"
 #include "daemon/training.h"
 #include "storage/storage.h"
 
@@ -42,9 +43,11 @@ struct runner {
 struct work {
     struct runner *runner;
     const struct store_job *job;
-    int64_t next_ms; /* when to write progress again */
-    int epoch;       /* last one logged */
-    bool cancel;     /* somebody asked, or the job is no longer ours */
+    int64_t next_ms;     /* when to write progress again */
+    int64_t deadline_ms; /* monotonic; 0: none */
+    int epoch;           /* last one logged */
+    bool cancel;         /* somebody asked, or the job is no longer ours */
+    bool late;           /* past its deadline */
 };
 
 static void beat(struct runner *runner)
@@ -101,10 +104,18 @@ static int on_progress(void *ctx, const struct model_progress *p)
     beat(work->runner);
     progress_log(work, p);
     progress_store(work, p);
-    return work->cancel || atomic_load(&work->runner->stop);
+    work->late = work->deadline_ms && time_monotonic_ms() > work->deadline_ms;
+    return work->cancel || work->late || atomic_load(&work->runner->stop);
 }
 
 /* ---- one job ----------------------------------------------------------------------- */
+
+static int forecast_job_run(const struct job_run *run, struct err *err)
+{
+    int64_t issue_id;
+    return serving_issue(run->serving, run->job->forecaster, run->job->id, NULL,
+                         &issue_id, err);
+}
 
 typedef int job_function(const struct job_run *run, struct err *err);
 
@@ -113,6 +124,8 @@ static const struct {
     job_function *run;
 } kinds[] = {
     {"train", train_job_run},
+    {"backtest", backtest_job_run},
+    {"forecast", forecast_job_run},
 };
 
 static job_function *kind_find(const char *kind)
@@ -123,30 +136,61 @@ static job_function *kind_find(const char *kind)
     return NULL;
 }
 
+/* A failure that may pass without anybody doing anything about the job. */
+static bool may_pass(const struct err *why)
+{
+    return why->code == ERR_BUSY || why->code == ERR_IO || why->code == ERR_NO_MEMORY;
+}
+
+static int retry(struct runner *r, const struct store_job *job, const struct err *why,
+                 struct err *err)
+{
+    const int64_t wait_ms = (int64_t)RUNNER_WAIT_MS << job->retries;
+    log_warn("to be tried again job=%" PRId64 " kind=%s forecaster=%s retry=%d/%d "
+             "wait_s=%" PRId64 ": %s",
+             job->id, job->kind, job->forecaster, job->retries + 1, RUNNER_RETRIES,
+             wait_ms / 1000, why->msg);
+    return store_job_retry(r->config.store, job->id, r->owner,
+                           clock_now_ms(&r->config.clock) + wait_ms, why->msg, err);
+}
+
+static int end_as(struct runner *r, const struct store_job *job, const char *state,
+                  const char *why, struct err *err)
+{
+    train_job_clean(r->checkpoint_folder, job);
+    return store_job_finish(r->config.store, job->id, r->owner, state, NULL, why, err);
+}
+
 /* A failed job says why; one that was interrupted goes back to the queue. */
 static void job_close(struct runner *r, const struct work *work, const struct err *why)
 {
-    const int64_t id = work->job->id;
+    const struct store_job *const job = work->job;
     struct err err = {0};
+    char late[120];
+    const char *reason = why->msg;
     int result;
-    if (atomic_load(&r->stop) && !work->cancel &&
-        (why->code == ERR_CANCELLED || why->code == ERR_BUSY)) {
-        log_info("giving back job=%" PRId64 " kind=%s", id, work->job->kind);
-        result = store_job_release(r->config.store, id, r->owner, &err);
-    } else if (why->code == ERR_CANCELLED) {
-        log_info("cancelled job=%" PRId64 " kind=%s", id, work->job->kind);
-        train_job_clean(r->checkpoint_folder, work->job);
-        result = store_job_finish(r->config.store, id, r->owner, "cancelled", NULL, NULL,
-                                  &err);
+    if (work->late) {
+        char limit[TIME_TEXT_SIZE];
+        snprintf(late, sizeof late, "timeout: it ran longer than %s ([jobs] timeout)",
+                 duration_format(r->config.timeout_ms, limit));
+        reason = late;
+    }
+    if (atomic_load(&r->stop) && !work->cancel && !work->late &&
+        (why->code == ERR_CANCELLED || may_pass(why))) {
+        log_info("giving back job=%" PRId64 " kind=%s", job->id, job->kind);
+        result = store_job_release(r->config.store, job->id, r->owner, &err);
+    } else if (why->code == ERR_CANCELLED && !work->late) {
+        log_info("cancelled job=%" PRId64 " kind=%s", job->id, job->kind);
+        result = end_as(r, job, "cancelled", NULL, &err);
+    } else if (may_pass(why) && job->retries < RUNNER_RETRIES) {
+        result = retry(r, job, why, &err);
     } else {
-        log_error("failed job=%" PRId64 " kind=%s forecaster=%s: %s", id, work->job->kind,
-                  work->job->forecaster, why->msg);
-        train_job_clean(r->checkpoint_folder, work->job);
-        result = store_job_finish(r->config.store, id, r->owner, "failed", NULL, why->msg,
-                                  &err);
+        log_error("failed job=%" PRId64 " kind=%s forecaster=%s: %s", job->id, job->kind,
+                  job->forecaster, reason);
+        result = end_as(r, job, "failed", reason, &err);
     }
     if (result)
-        log_error("cannot close job=%" PRId64 ": %s", id, err.msg);
+        log_error("cannot close job=%" PRId64 ": %s", job->id, err.msg);
 }
 
 static void job_do(struct runner *r, const struct store_job *job)
@@ -164,8 +208,11 @@ static void job_do(struct runner *r, const struct store_job *job)
     };
     const int64_t start_ms = time_monotonic_ms();
     struct err err = {0};
-    log_info("starting job=%" PRId64 " kind=%s forecaster=%s attempt=%d", job->id,
-             job->kind, job->forecaster, job->attempts);
+    if (r->config.timeout_ms)
+        work.deadline_ms = start_ms + r->config.timeout_ms;
+    log_info("starting job=%" PRId64 " kind=%s forecaster=%s attempt=%d "
+             "reason=\"%s\"",
+             job->id, job->kind, job->forecaster, job->attempts, job->reason);
     job_function *const function = kind_find(job->kind);
     int result = -1;
     if (function)
@@ -211,7 +258,8 @@ static bool take_one(struct runner *r)
     struct store_job job = {0};
     struct err err = {0};
     bool found = false;
-    if (store_job_claim(r->config.store, r->owner, LEASE_MS, &job, &found, &err)) {
+    if (store_job_claim(r->config.store, r->owner, r->config.kinds, LEASE_MS, &job,
+                        &found, &err)) {
         log_error("cannot take a job: %s", err.msg);
         return false;
     }
@@ -248,8 +296,10 @@ static void lower_priority(void)
 static void *runner_main(void *ctx)
 {
     struct runner *const r = ctx;
-    pthread_setname_np(pthread_self(), "frwkvd-jobs");
-    lower_priority();
+    pthread_setname_np(pthread_self(),
+                       r->config.low_priority ? "frwkvd-long" : "frwkvd-short");
+    if (r->config.low_priority)
+        lower_priority();
     checkpoints_sweep(r);
     while (!atomic_load(&r->stop)) {
         beat(r);
@@ -259,7 +309,7 @@ static void *runner_main(void *ctx)
     return NULL;
 }
 
-struct runner *runner_start(const struct runner_config *config, struct err *err)
+static struct runner *runner_new(const struct runner_config *config)
 {
     struct runner *const r = mem_new(1, sizeof *r);
     r->config = *config;
@@ -273,15 +323,36 @@ struct runner *runner_start(const struct runner_config *config, struct err *err)
     pthread_cond_init(&r->changed, &attr);
     pthread_condattr_destroy(&attr);
     beat(r);
-    const int failed = pthread_create(&r->thread, NULL, runner_main, r);
-    if (!failed)
-        return r;
-    err_set(err, ERR_IO, "cannot start a thread: %s", strerrordesc_np(failed));
+    return r;
+}
+
+void runner_free(struct runner *r)
+{
+    if (!r)
+        return;
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     free(r->checkpoint_folder);
     free(r);
+}
+
+struct runner *runner_start(const struct runner_config *config, struct err *err)
+{
+    struct runner *const r = runner_new(config);
+    const int failed = pthread_create(&r->thread, NULL, runner_main, r);
+    if (!failed)
+        return r;
+    err_set(err, ERR_IO, "cannot start a thread: %s", strerrordesc_np(failed));
+    runner_free(r);
     return NULL;
+}
+
+bool runner_once(const struct runner_config *config)
+{
+    struct runner *const r = runner_new(config);
+    const bool found = take_one(r);
+    runner_free(r);
+    return found;
 }
 
 void runner_wake(struct runner *runner)
@@ -299,8 +370,4 @@ void runner_stop(struct runner *runner)
     atomic_store(&runner->stop, true);
     runner_wake(runner);
     pthread_join(runner->thread, NULL);
-    pthread_cond_destroy(&runner->changed);
-    pthread_mutex_destroy(&runner->lock);
-    free(runner->checkpoint_folder);
-    free(runner);
 }

@@ -16,7 +16,6 @@
 #include "daemon/config.h"
 #include "daemon/cores.h"
 #include "daemon/instance.h"
-#include "daemon/runner.h"
 
 static const char help[] =
     "Usage: frwkvd serve [-c FILE]\n"
@@ -83,12 +82,15 @@ static struct watch watch_new(const struct instance *instance,
     return (struct watch){instance, config, signal_fd, watched ? usec / 1000 : 0};
 }
 
-/* The job runner does the long work: only while it shows signs of life is all well. */
+/* Only while all who work show signs of life is all well. */
 static void watchdog_feed(const struct watch *w)
 {
-    const int64_t silent_ms = time_monotonic_ms() - runner_beat_ms(w->instance->runner);
+    const char *part;
+    const int64_t silent_ms = instance_silent_ms(w->instance, &part);
     if (w->watchdog_ms && silent_ms < (int64_t)w->watchdog_ms)
         sd_notify(0, "WATCHDOG=1");
+    else if (w->watchdog_ms)
+        log_error("no sign of life from %s silent_ms=%" PRId64, part, silent_ms);
 }
 
 static void reload(const struct watch *w)
@@ -127,7 +129,8 @@ static void watch_run(const struct watch *w)
 
 static int serve(const struct config *config, struct err *err)
 {
-    struct instance_options options = {.listen_fd = -1, .jobs = true, .create = true};
+    struct instance_options options = {
+        .listen_fd = -1, .jobs = true, .schedules = true, .create = true};
     const int signal_fd = signals_take(err);
     if (signal_fd < 0)
         return -1;

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/training.h"
+#include "daemon/trial.h"
 #include "storage/storage.h"
 
 static char *checkpoint_path(const char *folder, const struct store_job *job)
@@ -25,49 +27,131 @@ void train_job_clean(const char *checkpoint_folder, const struct store_job *job)
     free(path);
 }
 
-/* The definition as it is now, and its revision. */
-static int definition_read(const struct job_run *run, struct forecaster *out,
-                           int64_t *revision, struct err *err)
+int train_job_definition(const struct job_run *run, struct forecaster *out,
+                         int64_t *revision, struct err *err)
 {
     struct store_forecaster stored = {0};
     if (store_forecaster_get(run->store, run->job->forecaster, &stored, err))
         return -1;
-    char *canonical = NULL;
-    const int result = forecaster_parse(stored.name, stored.body, strlen(stored.body),
-                                        out, &canonical, err);
-    *revision = stored.revision;
-    free(canonical);
+    const int result = forecaster_load(&stored, out, err);
+    if (revision)
+        *revision = stored.revision;
     store_forecaster_fini(&stored);
     return result;
 }
 
-static struct model *train(const struct job_run *run, const struct grid *grid,
-                           const struct forecaster *forecaster, struct err *err)
+struct model_hooks train_job_hooks(const struct job_run *run, char **path)
 {
-    char *const path = checkpoint_path(run->checkpoint_folder, run->job);
-    const struct model_hooks hooks = {
+    *path = checkpoint_path(run->checkpoint_folder, run->job);
+    return (struct model_hooks){
         .progress = run->progress,
         .ctx = run->progress_ctx,
-        .checkpoint_path = path,
+        .checkpoint_path = *path,
         .checkpoint_s = run->checkpoint_s,
         .threads = run->threads,
     };
-    struct model *const model = model_train(grid, &forecaster->spec, &hooks, err);
+}
+
+/* ---- the trial ---------------------------------------------------------------------- */
+
+/* What serves when the training begins, if anything does. */
+struct champion {
+    struct store_model stored;
+    struct model *model; /* NULL: there is none, or it is damaged */
+};
+
+static int champion_load(const struct job_run *run, struct champion *out, struct err *err)
+{
+    struct err why = {0};
+    *out = (struct champion){0};
+    if (store_model_serving(run->store, run->job->forecaster, &out->stored, &why) == 0)
+        out->model = model_load(out->stored.bytes, out->stored.len, &why);
+    if (out->model || why.code == ERR_NOT_FOUND)
+        return 0;
+    if (why.code != ERR_CORRUPT)
+        return err_set(err, why.code, "%s", why.msg);
+    log_warn("the model that serves is no match for any other job=%" PRId64 ": %s",
+             run->job->id, why.msg);
+    return 0;
+}
+
+static void champion_fini(struct champion *champion)
+{
+    model_free(champion->model);
+    store_model_fini(&champion->stored);
+}
+
+static char *trial_text(const struct trial *trial, const struct champion *champion)
+{
+    json_t *const json = json_pack(
+        "{s:I, s:b, s:I, s:I, s:I, s:I, s:o}", "champion",
+        (json_int_t)champion->stored.id, "better", (int)trial->better, "steps",
+        (json_int_t)trial->steps, "origins", (json_int_t)trial->origins, "series",
+        (json_int_t)trial->series, "values", (json_int_t)trial->values, "change",
+        json_number_or_null(trial->change));
+    char *const text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    json_decref(json);
+    return text;
+}
+
+/* Both on the steps that were held out. */
+static int hold_trial(const struct job_run *run, const struct forecaster *forecaster,
+                      const struct champion *champion, const struct model *challenger,
+                      struct trial *trial, struct err *err)
+{
+    struct grid grid = {0};
+    *trial = (struct trial){.steps = trial->steps, .change = (double)NAN};
+    if (trial->steps == 0)
+        return 0; /* no history to spare: nothing shows that it is better */
+    const size_t rows = trial_rows(champion->model, challenger, trial->steps);
+    int result =
+        forecaster_grid(forecaster, run->store, run->job->created_ms, rows, &grid, err);
+    if (result == 0)
+        result = trial_run(champion->model, challenger, &grid, trial->steps, trial, err);
+    grid_fini(&grid);
+    if (result == 0)
+        log_info("trial job=%" PRId64 " forecaster=%s champion=%" PRId64
+                 " better=%s change=%.3f steps=%zu origins=%zu series=%zu",
+                 run->job->id, run->job->forecaster, champion->stored.id,
+                 trial->better ? "yes" : "no", trial->change, trial->steps,
+                 trial->origins, trial->series);
+    return result;
+}
+
+/* ---- training ----------------------------------------------------------------------- */
+
+/* On the first rows of a grid. */
+static struct model *train(const struct job_run *run, const struct grid *grid,
+                           size_t rows, const struct forecaster *forecaster,
+                           struct err *err)
+{
+    char *path;
+    const struct model_hooks hooks = train_job_hooks(run, &path);
+    struct grid seen = *grid; /* rows lie one after the other */
+    seen.rows = rows;
+    log_info("training job=%" PRId64 " forecaster=%s series=%zu steps=%zu threads=%zu",
+             run->job->id, run->job->forecaster, grid->cols, rows, run->threads);
+    struct model *const model = model_train(&seen, &forecaster->spec, &hooks, err);
     free(path);
     return model;
 }
 
-static int publish(const struct job_run *run, const struct model *model, int64_t revision,
-                   int64_t watermark_ms, struct err *err)
+static int publish(const struct job_run *run, const struct model *model,
+                   const struct champion *champion, const struct trial *trial,
+                   struct store_publication *publication, struct err *err)
 {
     void *bytes = NULL;
-    size_t len = 0;
     int64_t model_id;
-    if (model_save(model, &bytes, &len, err))
+    if (model_save(model, &bytes, &publication->len, err))
         return -1;
-    const int result =
-        store_model_publish(run->store, run->job->forecaster, revision, watermark_ms,
-                            bytes, len, 0, NULL, &model_id, err);
+    char *const text = champion->model ? trial_text(trial, champion) : NULL;
+    publication->forecaster = run->job->forecaster;
+    publication->bytes = bytes;
+    publication->job_id = run->job->id;
+    publication->kept_only = champion->model && !trial->better;
+    publication->trial = text;
+    const int result = store_model_publish(run->store, publication, &model_id, err);
+    free(text);
     free(bytes);
     if (result == 0)
         serving_changed(run->serving, run->job->forecaster);
@@ -78,40 +162,38 @@ static int train_and_publish(const struct job_run *run, struct err *err)
 {
     struct forecaster forecaster = {0};
     struct grid grid = {0};
+    struct champion champion = {0};
     struct model *model = NULL;
-    int64_t revision;
+    struct trial trial = {0};
+    struct store_publication publication = {0};
     int result = -1;
-    if (definition_read(run, &forecaster, &revision, err) ||
+    if (train_job_definition(run, &forecaster, &publication.revision, err) ||
+        champion_load(run, &champion, err) ||
         forecaster_grid(&forecaster, run->store, run->job->created_ms, 0, &grid, err))
         goto out;
-    log_info("training job=%" PRId64 " forecaster=%s series=%zu steps=%zu threads=%zu",
-             run->job->id, run->job->forecaster, grid.cols, grid.rows, run->threads);
-    model = train(run, &grid, &forecaster, err);
-    if (model)
-        result = publish(run, model, revision, grid_time_ms(&grid, grid.rows), err);
+    trial.steps = champion.model ? trial_steps(&forecaster.spec, grid.rows) : 0;
+    publication.watermark_ms = grid_time_ms(&grid, grid.rows - trial.steps);
+    model = train(run, &grid, grid.rows - trial.steps, &forecaster, err);
+    if (!model ||
+        (champion.model && hold_trial(run, &forecaster, &champion, model, &trial, err)))
+        goto out;
+    result = publish(run, model, &champion, &trial, &publication, err);
 out:
     model_free(model);
+    champion_fini(&champion);
     grid_fini(&grid);
     forecaster_fini(&forecaster);
     return result;
 }
 
-/*
- * Whether this job has published already, and died before it issued: a later attempt, its
- * checkpoint still there, and a model newer than the job, which can only be its own since
- * a forecaster has one training at a time.  The clock alone would not do: where it was
- * set back, an old model may look newer than the job.
- */
+/* ---- the job ------------------------------------------------------------------------ */
+
+/* Whether this job has published already, and died before it issued. */
 static bool published(const struct job_run *run)
 {
-    struct store_model newest = {0};
-    char *const path = checkpoint_path(run->checkpoint_folder, run->job);
-    const bool own =
-        run->job->attempts > 1 && access(path, F_OK) == 0 &&
-        store_model_newest(run->store, run->job->forecaster, &newest, NULL) == 0 &&
-        newest.published_ms > run->job->created_ms;
-    store_model_fini(&newest);
-    free(path);
+    struct store_model model = {0};
+    const bool own = store_model_of_job(run->store, run->job->id, &model, NULL) == 0;
+    store_model_fini(&model);
     return own;
 }
 
@@ -127,14 +209,15 @@ static json_t *result_json(const struct store_model *stored, const struct model 
         snprintf(hash + 2 * i, 3, "%02x", stored->hash[i]);
     const struct model_report *const report = model_report(model);
     const struct model_spec *const spec = model_spec(model);
+    json_t *const trial = stored->trial ? json_loads(stored->trial, 0, NULL) : NULL;
     return json_pack(
-        "{s:I, s:s, s:I, s:{s:I, s:I, s:I}, s:I, s:s, s:o, s:o, s:o}", "model",
-        (json_int_t)stored->id, "hash", hash, "params", (json_int_t)model_params(model),
-        "windows", "fit", (json_int_t)report->windows_fit, "stop",
-        (json_int_t)report->windows_stop, "judge", (json_int_t)report->windows_judge,
-        "season", (json_int_t)report->season, "note", report->note, "results",
-        training_figures_json(report, spec->horizon), "champion",
-        training_champions_json(report, series_name, model), "history",
+        "{s:I, s:s, s:b, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:s, s:o, s:o, s:o}", "model",
+        (json_int_t)stored->id, "hash", hash, "serves", (int)stored->serves, "trial",
+        trial ? trial : json_null(), "params", (json_int_t)model_params(model), "windows",
+        "fit", (json_int_t)report->windows_fit, "stop", (json_int_t)report->windows_stop,
+        "judge", (json_int_t)report->windows_judge, "season", (json_int_t)report->season,
+        "note", report->note, "results", training_figures_json(report, spec->horizon),
+        "champion", training_champions_json(report, series_name, model), "history",
         training_epochs_json(report));
 }
 
@@ -142,7 +225,7 @@ static json_t *result_json(const struct store_model *stored, const struct model 
 static char *result_text(const struct job_run *run, struct err *err)
 {
     struct store_model stored = {0};
-    if (store_model_newest(run->store, run->job->forecaster, &stored, err))
+    if (store_model_of_job(run->store, run->job->id, &stored, err))
         return NULL;
     struct model *const model = model_load(stored.bytes, stored.len, err);
     char *text = NULL;

@@ -5,9 +5,12 @@
  *
  * The data are read as they were known when the job was made, so that a job that was
  * interrupted reads the same grid again and goes on from its checkpoint, to the same
- * weights.  The model is published, then the forecast issued; the job ends in the
- * transaction of the issue.  A process that dies between the two leaves checkpoint and a
- * model newer than the job: the next one sees both and only issues.
+ * weights.  Where a model of this revision serves already, the new one is a challenger:
+ * it is trained on all but the newest steps, both are tried on these (trial.h), and the
+ * challenger serves only if it was better; else it is kept for a restore.  Then a
+ * forecast is issued by whoever serves, and the job ends in the transaction of the issue.
+ * A process that dies between the two has published: the next one finds the job's model
+ * and only issues.
  */
 #ifndef TRAIN_JOB_H
 #define TRAIN_JOB_H
@@ -17,6 +20,7 @@
 #include "base/err.h"
 #include "model/model.h"
 
+struct forecaster;
 struct serving;
 struct store;
 struct store_job;
@@ -35,6 +39,16 @@ struct job_run {
 
 /* On success the job is done.  Else the caller ends it or gives it back. */
 int train_job_run(const struct job_run *run, struct err *err);
+
+/* ---- for jobs that train (backtest_job.c) ------------------------------------------ */
+
+/* The definition as it is now, and its revision (or NULL). */
+int train_job_definition(const struct job_run *run, struct forecaster *out,
+                         int64_t *revision, struct err *err);
+
+/* Hooks with the job's progress and a checkpoint of its own.  path: freed by the
+ * caller. */
+struct model_hooks train_job_hooks(const struct job_run *run, char **path);
 
 /* Removes the checkpoint of a job that will not go on. */
 void train_job_clean(const char *checkpoint_folder, const struct store_job *job);

@@ -14,14 +14,16 @@
 
 #define COLUMNS                                                                          \
     "SELECT id, kind, forecaster, state, owner, lease_until_ms, created_ms, "            \
-    "started_ms, finished_ms, attempts, cancel, progress, result, error FROM jobs "
+    "started_ms, finished_ms, attempts, cancel, progress, result, error, reason, "       \
+    "params, not_before_ms, retries FROM jobs "
 
 void store_job_fini(struct store_job *job)
 {
+    free(job->params);
     free(job->progress);
     free(job->result);
     free(job->error);
-    job->progress = job->result = job->error = NULL;
+    job->params = job->progress = job->result = job->error = NULL;
 }
 
 /* Sizes were checked on the way in. */
@@ -43,11 +45,15 @@ static struct store_job read_row(sqlite3_stmt *stmt)
         .progress = sql_text(stmt, 11),
         .result = sql_text(stmt, 12),
         .error = sql_text(stmt, 13),
+        .params = sql_text(stmt, 15),
+        .not_before_ms = sqlite3_column_int64(stmt, 16),
+        .retries = sqlite3_column_int(stmt, 17),
     };
     copy_text(job.kind, sizeof job.kind, stmt, 1);
     copy_text(job.forecaster, sizeof job.forecaster, stmt, 2);
     copy_text(job.state, sizeof job.state, stmt, 3);
     copy_text(job.owner, sizeof job.owner, stmt, 4);
+    copy_text(job.reason, sizeof job.reason, stmt, 14);
     return job;
 }
 
@@ -96,8 +102,45 @@ static int64_t now_ms(const struct store *store)
 
 /* ---- adding and claiming -------------------------------------------------------- */
 
+static int check_wish(const struct store_job_wish *wish, struct err *err)
+{
+    struct store_job sizes;
+    return check_text("kind", wish->kind, sizeof sizes.kind, err) ||
+                   check_text("forecaster", wish->forecaster, sizeof sizes.forecaster,
+                              err) ||
+                   (wish->reason &&
+                    check_text("reason", wish->reason, sizeof sizes.reason, err))
+               ? -1
+               : 0;
+}
+
+int store_job_add_in(struct store *store, const struct store_job_wish *wish, int64_t *id,
+                     bool *created, struct err *err)
+{
+    struct err none = {0};
+    *created = false;
+    if (check_wish(wish, err))
+        return -1;
+    if (sql_value(store->db, &none, id,
+                  "SELECT id FROM jobs WHERE kind = ? AND forecaster = ? AND "
+                  "state IN ('queued', 'running')",
+                  "ss", wish->kind, wish->forecaster) == 0)
+        return 0;
+    if (none.code != ERR_NOT_FOUND)
+        return err_set(err, none.code, "%s", none.msg);
+    if (sql_run(store->db, err,
+                "INSERT INTO jobs(kind, forecaster, state, created_ms, reason, params) "
+                "VALUES(?, ?, 'queued', ?, ?, ?)",
+                "ssiss", wish->kind, wish->forecaster, now_ms(store),
+                wish->reason ? wish->reason : "asked", wish->params) < 0)
+        return -1;
+    *id = sqlite3_last_insert_rowid(store->db);
+    *created = true;
+    return 0;
+}
+
 struct add {
-    const char *kind, *forecaster;
+    const struct store_job_wish *wish;
     int64_t id;
     bool created;
 };
@@ -105,32 +148,13 @@ struct add {
 static int add_run(struct store *store, void *arg, struct err *err)
 {
     struct add *const add = arg;
-    struct err none = {0};
-    if (sql_value(store->db, &none, &add->id,
-                  "SELECT id FROM jobs WHERE kind = ? AND forecaster = ? AND "
-                  "state IN ('queued', 'running')",
-                  "ss", add->kind, add->forecaster) == 0)
-        return 0;
-    if (none.code != ERR_NOT_FOUND)
-        return err_set(err, none.code, "%s", none.msg);
-    if (sql_run(store->db, err,
-                "INSERT INTO jobs(kind, forecaster, state, created_ms) "
-                "VALUES(?, ?, 'queued', ?)",
-                "ssi", add->kind, add->forecaster, now_ms(store)) < 0)
-        return -1;
-    add->id = sqlite3_last_insert_rowid(store->db);
-    add->created = true;
-    return 0;
+    return store_job_add_in(store, add->wish, &add->id, &add->created, err);
 }
 
-int store_job_add(struct store *store, const char *kind, const char *forecaster,
-                  int64_t *id, bool *created, struct err *err)
+int store_job_add(struct store *store, const struct store_job_wish *wish, int64_t *id,
+                  bool *created, struct err *err)
 {
-    struct store_job sizes;
-    if (check_text("kind", kind, sizeof sizes.kind, err) ||
-        check_text("forecaster", forecaster, sizeof sizes.forecaster, err))
-        return -1;
-    struct add add = {.kind = kind, .forecaster = forecaster};
+    struct add add = {.wish = wish};
     if (writer_call(store, add_run, &add, err))
         return -1;
     *id = add.id;
@@ -139,28 +163,47 @@ int store_job_add(struct store *store, const char *kind, const char *forecaster,
 }
 
 struct claim {
-    const char *owner;
+    const char *owner, *kinds; /* " train backtest ", or NULL */
     int64_t lease_ms;
     struct store_job *out;
     bool found;
 };
 
 #define ABANDONED "state = 'running' AND (lease_until_ms <= ? OR owner = ?)"
+#define WANTED "(? IS NULL OR instr(?, ' ' || kind || ' '))"
+
+/* What nobody is left to say of jobs whose owner is gone. */
+static int end_abandoned(struct store *store, const struct claim *claim, int64_t now,
+                         struct err *err)
+{
+    char why[120];
+    snprintf(why, sizeof why,
+             "taken %d times without a word of progress: it takes its process down",
+             (int)STORE_JOB_BARREN);
+    return sql_run(store->db, err,
+                   "UPDATE jobs SET state = 'cancelled', finished_ms = ? "
+                   "WHERE cancel AND " ABANDONED " AND " WANTED,
+                   "iisss", now, now, claim->owner, claim->kinds, claim->kinds) < 0 ||
+                   sql_run(store->db, err,
+                           "UPDATE jobs SET state = 'failed', finished_ms = ?, error = ? "
+                           "WHERE barren >= ? AND " ABANDONED " AND " WANTED,
+                           "isiisss", now, why, (int64_t)STORE_JOB_BARREN, now,
+                           claim->owner, claim->kinds, claim->kinds) < 0
+               ? -1
+               : 0;
+}
 
 static int claim_run(struct store *store, void *arg, struct err *err)
 {
     struct claim *const claim = arg;
     const int64_t now = now_ms(store);
-    /* What was to be cancelled and lost its owner has nobody left to say so. */
-    if (sql_run(store->db, err,
-                "UPDATE jobs SET state = 'cancelled', finished_ms = ? "
-                "WHERE cancel AND " ABANDONED,
-                "iis", now, now, claim->owner) < 0)
+    if (end_abandoned(store, claim, now, err))
         return -1;
-    sqlite3_stmt *const stmt = sql_query(store->db, err,
-                                         "SELECT id FROM jobs WHERE state = 'queued' OR "
-                                         "(" ABANDONED ") ORDER BY id LIMIT 1",
-                                         "is", now, claim->owner);
+    sqlite3_stmt *const stmt =
+        sql_query(store->db, err,
+                  "SELECT id FROM jobs WHERE ((state = 'queued' AND not_before_ms <= ?) "
+                  "OR (" ABANDONED ")) AND " WANTED " ORDER BY id LIMIT 1",
+                  "iisss", now, now, claim->owner, claim->kinds, claim->kinds);
     const int status = stmt ? sql_step(stmt, err) : -1;
     const int64_t id = status == 1 ? sqlite3_column_int64(stmt, 0) : 0;
     sqlite3_finalize(stmt);
@@ -169,21 +212,26 @@ static int claim_run(struct store *store, void *arg, struct err *err)
     if (sql_run(store->db, err,
                 "UPDATE jobs SET state = 'running', owner = ?, lease_until_ms = ?, "
                 "started_ms = iif(started_ms = 0, ?, started_ms), "
-                "attempts = attempts + 1 WHERE id = ?",
+                "attempts = attempts + 1, barren = barren + 1, not_before_ms = 0 "
+                "WHERE id = ?",
                 "siii", claim->owner, now + claim->lease_ms, now, id) < 0)
         return -1;
     claim->found = true;
     return get(store->db, id, claim->out, err);
 }
 
-int store_job_claim(struct store *store, const char *owner, int64_t lease_ms,
-                    struct store_job *out, bool *found, struct err *err)
+int store_job_claim(struct store *store, const char *owner, const char *kinds,
+                    int64_t lease_ms, struct store_job *out, bool *found, struct err *err)
 {
     if (check_text("owner", owner, sizeof out->owner, err))
         return -1;
     *out = (struct store_job){0};
-    struct claim claim = {.owner = owner, .lease_ms = lease_ms, .out = out};
-    if (writer_call(store, claim_run, &claim, err)) {
+    char *const padded = kinds ? mem_printf(" %s ", kinds) : NULL;
+    struct claim claim = {
+        .owner = owner, .kinds = padded, .lease_ms = lease_ms, .out = out};
+    const int status = writer_call(store, claim_run, &claim, err);
+    free(padded);
+    if (status) {
         store_job_fini(out); /* it was read, but the commit failed */
         return -1;
     }
@@ -199,7 +247,8 @@ struct report {
     const char *owner;
     int64_t lease_ms;
     const char *progress, *state, *result, *error;
-    bool cancel;
+    int64_t not_before_ms;
+    bool again, cancel;
 };
 
 static int progress_run(struct store *store, void *arg, struct err *err)
@@ -209,11 +258,11 @@ static int progress_run(struct store *store, void *arg, struct err *err)
     if (get_running(store->db, report->id, report->owner, &job, err))
         return -1;
     report->cancel = job.cancel;
-    return sql_run(store->db, err,
-                   "UPDATE jobs SET lease_until_ms = ?, progress = coalesce(?, progress) "
-                   "WHERE id = ?",
-                   "isi", now_ms(store) + report->lease_ms, report->progress,
-                   report->id) < 0
+    return sql_run(
+               store->db, err,
+               "UPDATE jobs SET lease_until_ms = ?, progress = coalesce(?, progress), "
+               "barren = 0 WHERE id = ?",
+               "isi", now_ms(store) + report->lease_ms, report->progress, report->id) < 0
                ? -1
                : 0;
 }
@@ -238,9 +287,11 @@ static int release_run(struct store *store, void *arg, struct err *err)
         return -1;
     return sql_run(store->db, err,
                    "UPDATE jobs SET state = iif(cancel, 'cancelled', 'queued'), "
-                   "finished_ms = iif(cancel, ?, 0), owner = '', lease_until_ms = 0 "
+                   "finished_ms = iif(cancel, ?, 0), owner = '', lease_until_ms = 0, "
+                   "barren = 0, retries = retries + ?, not_before_ms = ?, error = ? "
                    "WHERE id = ?",
-                   "ii", now_ms(store), report->id) < 0
+                   "iiisi", now_ms(store), (int64_t)report->again, report->not_before_ms,
+                   report->error, report->id) < 0
                ? -1
                : 0;
 }
@@ -248,6 +299,17 @@ static int release_run(struct store *store, void *arg, struct err *err)
 int store_job_release(struct store *store, int64_t id, const char *owner, struct err *err)
 {
     struct report report = {.id = id, .owner = owner};
+    return writer_call(store, release_run, &report, err);
+}
+
+int store_job_retry(struct store *store, int64_t id, const char *owner,
+                    int64_t not_before_ms, const char *error, struct err *err)
+{
+    struct report report = {.id = id,
+                            .owner = owner,
+                            .not_before_ms = not_before_ms,
+                            .error = error,
+                            .again = true};
     return writer_call(store, release_run, &report, err);
 }
 

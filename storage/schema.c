@@ -20,8 +20,14 @@
  * chunks      samples of one series, closed (chunks_table.h).  crc: CRC-32 over the rest
  * revisions   what a late or overwriting sample changed.  old_bits are the bits of the
  *             double (REAL forgets the sign of -0.0); null: there was no sample
- * forecasters every definition ever in force; the newest counts, body null: deleted
- * models      crc: CRC-32 over the other columns but bytes, which hash covers
+ * forecasters every definition ever in force; the newest counts, body null: deleted.
+ *             policy changes in place, since no model depends on it
+ * models      crc: CRC-32 over forecaster, id, revision, both times, and hash, which
+ *             covers bytes.  The greatest turn of the present revision serves; 0: it
+ *             has not served.  trial: how it did against the one before (JSON)
+ * schedules   fired_ms: the last instant of a timetable that was seen to; memo: what the
+ *             scheduler remembers of it (JSON)
+ * jobs        barren: claims since a claimant last reported anything
  * issues      chain: SHA-256 over the chain before and everything of the issue (ledger.c)
  * days        opening: the closing hash of the forecaster's day before; closing: of its
  *             last issue so far.  Kept when a day's issues are dropped
@@ -74,6 +80,22 @@ static const char *const MIGRATION[] = {
     "  samples INTEGER NOT NULL, last_bits INTEGER NOT NULL, data INTEGER NOT NULL,"
     "  crc INTEGER NOT NULL, PRIMARY KEY(series, first_ms)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE chunk_data(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",
+
+    "ALTER TABLE forecasters ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';"
+    "ALTER TABLE forecasters ADD COLUMN origin TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE models ADD COLUMN job INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE models ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE models ADD COLUMN served_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE models ADD COLUMN trial TEXT;"
+    "UPDATE models SET turn = id, served_ms = published_ms;"
+    "ALTER TABLE jobs ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE jobs ADD COLUMN params TEXT;"
+    "ALTER TABLE jobs ADD COLUMN not_before_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN barren INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE schedules("
+    "  forecaster TEXT NOT NULL, kind TEXT NOT NULL, fired_ms INTEGER NOT NULL,"
+    "  memo TEXT, PRIMARY KEY(forecaster, kind)) STRICT, WITHOUT ROWID;",
 };
 enum { VERSION = sizeof MIGRATION / sizeof *MIGRATION };
 

@@ -3,7 +3,7 @@
  * storage.h -- what must outlive the process.
  *
  * Series and their samples, forecasters, published models, issued forecasts (the
- * ledger) and jobs.  Times are int64_t milliseconds since 1970 UTC.  A missing value
+ * ledger), jobs and their schedules.  Times are int64_t milliseconds since 1970 UTC.  A missing value
  * is NaN in memory and absent on disk.
  *
  * This header is a seam: verbs are coarse and atomic, no transaction spans two calls,
@@ -162,23 +162,39 @@ int store_grid(struct store *store, const struct store_grid_wish *wish, struct g
 
 /* ---- forecasters --------------------------------------------------------------- */
 
+/* body is what its models are made from, policy how it is run (schedules and the like),
+ * both JSON text.  origin: the file that defines it, "" where it came over HTTP. */
 struct store_forecaster {
-    char *name, *body; /* body: its definition as JSON text */
+    char *name, *body, *policy, *origin;
     int64_t revision, changed_ms;
 };
 void store_forecaster_fini(struct store_forecaster *forecaster);
 
 /* Creates or changes; the revision grows only when body differs.  *created tells.  A
- * name that was deleted goes on counting where it stopped. */
+ * name that was deleted goes on counting where it stopped.  ERR_CONFLICT names the file
+ * where a file defines it. */
 int store_forecaster_put(struct store *store, const char *name, const char *body,
-                         int64_t *revision, bool *created, struct err *err);
+                         const char *policy, int64_t *revision, bool *created,
+                         struct err *err);
 int store_forecaster_get(struct store *store, const char *name,
                          struct store_forecaster *out, struct err *err);
-/* Deletes it with its models; its forecasts stay in the ledger.  ERR_NOT_FOUND. */
+/* Deletes it with its models and schedules; its forecasts stay in the ledger.
+ * ERR_NOT_FOUND, or ERR_CONFLICT as above. */
 int store_forecaster_delete(struct store *store, const char *name, struct err *err);
 /* All, sorted by name. */
 int store_forecasters(struct store *store, struct store_forecaster **out, size_t *count,
                       struct err *err);
+
+/* What became of a set of files. */
+struct store_applied {
+    size_t created, changed, deleted;
+};
+
+/* Makes these, each with its origin, the forecasters that files define: one that came
+ * over HTTP becomes the file's, and those of files that are not among them are deleted.
+ * All or none. */
+int store_forecasters_apply(struct store *store, const struct store_forecaster *files,
+                            size_t count, struct store_applied *applied, struct err *err);
 
 /* ---- models -------------------------------------------------------------------- */
 
@@ -187,24 +203,45 @@ enum { STORE_HASH_SIZE = 32 }; /* SHA-256 */
 struct store_model {
     int64_t id, forecaster_revision, published_ms, watermark_ms;
     unsigned char hash[STORE_HASH_SIZE]; /* of bytes, as sha256sum(1) prints it */
-    void *bytes;                         /* NULL in listings */
+    int64_t job_id;                      /* that made it; 0: not known */
+    int64_t served_ms;                   /* since when it serves, or last did; 0: never */
+    bool serves;
+    char *trial; /* how it did against the one before, JSON text or NULL */
+    void *bytes; /* NULL in listings */
     size_t len;
 };
 void store_model_fini(struct store_model *model);
 
-/*
- * Publishes a model whole: from then on it is the forecaster's newest.  With job_id
- * not 0 the same transaction finishes that job with result (JSON text): exactly once.
- * ERR_NOT_FOUND, or ERR_CONFLICT when the forecaster has another revision by now.
- */
-int store_model_publish(struct store *store, const char *forecaster, int64_t revision,
-                        int64_t watermark_ms, const void *bytes, size_t len,
-                        int64_t job_id, const char *result, int64_t *model_id,
+struct store_publication {
+    const char *forecaster;
+    int64_t revision, watermark_ms;
+    const void *bytes;
+    size_t len;
+    bool kept_only;    /* it does not serve: kept for a restore */
+    const char *trial; /* or NULL */
+    int64_t job_id;    /* the job that made it, or 0 */
+    /* Not NULL: the same transaction finishes that job with this: exactly once. */
+    const char *result;
+};
+
+/* Publishes a model whole: unless kept_only, it serves from then on.
+ * ERR_NOT_FOUND, or ERR_CONFLICT when the forecaster has another revision by now. */
+int store_model_publish(struct store *store, const struct store_publication *publication,
+                        int64_t *model_id, struct err *err);
+/* The one of a forecaster's present revision that serves.  ERR_NOT_FOUND; ERR_CORRUPT
+ * when its hash does not match: never served. */
+int store_model_serving(struct store *store, const char *forecaster,
+                        struct store_model *out, struct err *err);
+/* The one a job has published.  ERR_NOT_FOUND. */
+int store_model_of_job(struct store *store, int64_t job_id, struct store_model *out,
+                       struct err *err);
+/* All versions of a forecaster, newest first, without bytes. */
+int store_models(struct store *store, const char *forecaster, struct store_model **out,
+                 size_t *count, struct err *err);
+/* From then on this version serves.  ERR_NOT_FOUND; ERR_CONFLICT for one of another
+ * revision of the forecaster. */
+int store_model_restore(struct store *store, const char *forecaster, int64_t id,
                         struct err *err);
-/* The newest of a forecaster's present revision.  ERR_NOT_FOUND; ERR_CORRUPT when its
- * hash does not match: never served. */
-int store_model_newest(struct store *store, const char *forecaster,
-                       struct store_model *out, struct err *err);
 
 /* ---- the ledger ---------------------------------------------------------------- */
 
@@ -225,8 +262,9 @@ struct store_issue {
     const struct store_forecast *forecasts;
 };
 
-/* Appends to the ledger, hash-chained per forecaster and UTC day.  With job_id as in
- * store_model_publish().  *issue_id counts issues. */
+/* Appends to the ledger, hash-chained per forecaster and UTC day.  With job_id not 0
+ * the same transaction finishes that job with result (JSON text): exactly once.
+ * *issue_id counts issues. */
 int store_issue_append(struct store *store, const struct store_issue *issue,
                        int64_t job_id, const char *result, int64_t *issue_id,
                        struct err *err);
@@ -272,24 +310,40 @@ struct store_job {
     int64_t id;
     char kind[16]; /* "train" */
     char forecaster[128];
-    char state[16]; /* queued, running, done, failed, cancelled */
+    char state[16];  /* queued, running, done, failed, cancelled */
+    char reason[64]; /* why it was added: "asked", "schedule" */
     char owner[64];
     int64_t lease_until_ms, created_ms, started_ms, finished_ms; /* 0: not yet */
-    int attempts;
+    int64_t not_before_ms;   /* a waiting one is not taken earlier; 0: at once */
+    int attempts;            /* times it was taken */
+    int retries;             /* of these, after a failure that may pass */
     bool cancel;             /* somebody asked to stop */
+    char *params;            /* JSON text or NULL */
     char *progress, *result; /* JSON text or NULL */
-    char *error;             /* text or NULL */
+    char *error;             /* text or NULL; of a waiting one, of its last failure */
 };
 void store_job_fini(struct store_job *job);
 
+struct store_job_wish {
+    const char *kind, *forecaster;
+    const char *reason; /* NULL: "asked" */
+    const char *params; /* JSON text or NULL */
+};
+
 /* Queues a job; when one of the same kind and forecaster waits or runs already, *id is
  * that one and *created is false. */
-int store_job_add(struct store *store, const char *kind, const char *forecaster,
-                  int64_t *id, bool *created, struct err *err);
-/* Takes the oldest waiting job, or a running one whose lease has passed or whose owner
- * is this one (after a restart).  *found tells whether there was any. */
-int store_job_claim(struct store *store, const char *owner, int64_t lease_ms,
-                    struct store_job *out, bool *found, struct err *err);
+int store_job_add(struct store *store, const struct store_job_wish *wish, int64_t *id,
+                  bool *created, struct err *err);
+/*
+ * Takes the oldest waiting job of these kinds ("train backtest"; NULL: any), or a
+ * running one whose lease has passed or whose owner is this one (after a restart).
+ * *found tells whether there was any.  One that was taken STORE_JOB_BARREN times in a row
+ * without a word of progress is failed instead: it takes its process down.
+ */
+enum { STORE_JOB_BARREN = 5 };
+int store_job_claim(struct store *store, const char *owner, const char *kinds,
+                    int64_t lease_ms, struct store_job *out, bool *found,
+                    struct err *err);
 /* Extends the lease, writes progress; *cancel tells whether to stop. */
 int store_job_progress(struct store *store, int64_t id, const char *owner,
                        int64_t lease_ms, const char *progress, bool *cancel,
@@ -297,6 +351,9 @@ int store_job_progress(struct store *store, int64_t id, const char *owner,
 /* Gives a running job back to the queue (clean shutdown). */
 int store_job_release(struct store *store, int64_t id, const char *owner,
                       struct err *err);
+/* Gives it back after a failure that may pass, to be taken again at that time. */
+int store_job_retry(struct store *store, int64_t id, const char *owner,
+                    int64_t not_before_ms, const char *error, struct err *err);
 /* Ends it: state "done", "failed" or "cancelled". */
 int store_job_finish(struct store *store, int64_t id, const char *owner,
                      const char *state, const char *result, const char *error,
@@ -309,6 +366,30 @@ int store_job_get(struct store *store, int64_t id, struct store_job *out,
 /* Newest first, at most limit. */
 int store_jobs(struct store *store, size_t limit, struct store_job **out, size_t *count,
                struct err *err);
+
+/* ---- schedules ------------------------------------------------------------------ */
+
+struct store_schedule {
+    char *forecaster, *kind;
+    int64_t fired_ms;
+    char *memo; /* or NULL */
+};
+void store_schedules_fini(struct store_schedule *schedules, size_t count);
+
+/* All, sorted by forecaster and kind. */
+int store_schedules(struct store *store, struct store_schedule **out, size_t *count,
+                    struct err *err);
+
+/*
+ * Notes that the instant fired_ms of a forecaster's timetable has been seen to, and in
+ * the same transaction queues the job wish asks for (NULL: none): a restart neither
+ * skips it nor does it twice.  memo (or NULL) replaces what was remembered.  *job_id is
+ * the job's, 0 without one.
+ */
+int store_schedule_fire(struct store *store, const char *forecaster, const char *kind,
+                        int64_t fired_ms, const char *memo,
+                        const struct store_job_wish *wish, int64_t *job_id,
+                        struct err *err);
 
 /* ---- copies and checks ---------------------------------------------------------- */
 
@@ -342,6 +423,9 @@ int store_restore(const char *folder, const char *uri, struct err *err);
 /* Operating figures: each(ctx, name, value); names are metric names in full. */
 void store_figures(struct store *store,
                    void (*each)(void *ctx, const char *name, double value), void *ctx);
+
+/* For how long the writer has been at what it does now; 0 while it waits for work. */
+int64_t store_busy_ms(const struct store *store);
 
 /* Whether a commit can be expected to succeed now; the message says why not. */
 int store_ready(struct store *store, struct err *err);

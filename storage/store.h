@@ -78,10 +78,13 @@ sqlite3 *store_reader_take(struct store *store, struct err *err)
 void store_reader_give(struct store *store, sqlite3 *db);
 void store_readers_fini(struct store *store);
 
-/* ---- jobs_table.c, for what finishes a job in its own transaction ---- */
+/* ---- jobs_table.c, for what adds or finishes one in its own transaction ---- */
 
 /* On the writer thread: a running job is done.  ERR_NOT_FOUND, ERR_CONFLICT. */
 int store_job_done_in(struct store *store, int64_t id, const char *result,
                       struct err *err);
+/* On the writer thread: what store_job_add() does. */
+int store_job_add_in(struct store *store, const struct store_job_wish *wish, int64_t *id,
+                     bool *created, struct err *err);
 
 #endif

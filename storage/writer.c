@@ -269,12 +269,14 @@ static void *writer_main(void *arg)
     struct request *group;
     while ((group = take_group(writer))) {
         struct err trouble = {0};
+        atomic_store(&writer->busy_since_ms, time_monotonic_ms());
         commit_group(store, group, &trouble);
         note_verbs(group, &trouble);
         settle_queue(writer, group, &trouble);
         answer(writer, group);
         commit_checkpoint(store);
         compactor_notice(store);
+        atomic_store(&writer->busy_since_ms, 0);
     }
     return NULL;
 }
@@ -321,6 +323,12 @@ void writer_stop(struct store *store)
     batch_samples_fini(&writer->commit.samples);
     batch_blob_fini(&writer->commit.blob);
     writer->started = false;
+}
+
+int64_t store_busy_ms(const struct store *store)
+{
+    const int64_t since_ms = atomic_load(&store->writer.busy_since_ms);
+    return since_ms ? time_monotonic_ms() - since_ms : 0;
 }
 
 int store_ready(struct store *store, struct err *err)

@@ -63,6 +63,7 @@ struct writer {
     int64_t next_log_id;
     struct request probe;
     size_t wal_pages;
+    atomic_int_fast64_t busy_since_ms; /* monotonic; 0: it waits for work */
 
     /* Figures. */
     atomic_uint_fast64_t commits, failures, commit_us, busy;

@@ -50,17 +50,20 @@ static void publish(const struct fixture *f)
     size_t len;
     int64_t id;
     assert_ok(store_forecaster_get(f->store, "web", &stored, &err), &err);
-    assert_ok(forecaster_parse("web", stored.body, strlen(stored.body), &definition, NULL,
-                               &err),
-              &err);
+    assert_ok(forecaster_load(&stored, &definition, &err), &err);
     assert_ok(forecaster_grid(&definition, f->store, FIXTURE_NOW, 0, &grid, &err), &err);
     assert_true(grid.rows < model_rows_for_training(&definition.spec));
     struct model *const model = model_train(&grid, &definition.spec, NULL, &err);
     if (!model)
         fail_msg("model_train: %s", err.msg);
     assert_ok(model_save(model, &bytes, &len, &err), &err);
-    assert_ok(store_model_publish(f->store, "web", stored.revision, FIXTURE_NOW, bytes,
-                                  len, 0, NULL, &id, &err),
+    assert_ok(store_model_publish(f->store,
+                                  &(struct store_publication){.forecaster = "web",
+                                                              .revision = stored.revision,
+                                                              .watermark_ms = FIXTURE_NOW,
+                                                              .bytes = bytes,
+                                                              .len = len},
+                                  &id, &err),
               &err);
     serving_changed(f->serving, "web");
     free(bytes);
@@ -126,6 +129,7 @@ static void test_too_little_history(void **state)
 {
     struct fixture *const f = *state;
     define(f);
+    assert_int_equal(f->wakes, 1); /* for the definition: it may have schedules */
     struct answer a = post(f, WEB "/train", "");
     assert_problem(a, 409, "history", "got 0");
     answer_fini(&a);
@@ -141,7 +145,7 @@ static void test_too_little_history(void **state)
     answer_fini(&a);
     a = get(f, "/v1/jobs");
     assert_int_equal(json_array_size(json_object_get(a.json, "jobs")), 0);
-    assert_int_equal(f->wakes, 0);
+    assert_int_equal(f->wakes, 1);
     answer_fini(&a);
 }
 
@@ -157,7 +161,7 @@ static void test_train_job(void **state)
     assert_status(a, 202);
     assert_non_null(strstr(a.head, "Location: /v1/jobs/1\r\n"));
     assert_string_equal(member(&a, "state"), "queued");
-    assert_int_equal(f->wakes, 1);
+    assert_int_equal(f->wakes, 2);
     answer_fini(&a);
     a = post(f, WEB "/train", ""); /* the same job */
     assert_status(a, 202);
@@ -383,7 +387,87 @@ static void test_changed_definition(void **state)
     assert_problem(a, 409, "", "has no model yet");
     answer_fini(&a);
     a = get(f, WEB "/models");
-    assert_status(a, 409);
+    assert_status(a, 200);
+    assert_true(json_is_false(json_object_get(at(&a, "models", 0), "serves")));
+    answer_fini(&a);
+    a = post(f, WEB "/models/1/restore", "");
+    assert_problem(a, 409, "", "is of revision 1, and web has revision 2");
+    answer_fini(&a);
+}
+
+static void assert_serving(struct fixture *f, json_int_t id)
+{
+    struct answer a = get(f, WEB "/models");
+    assert_status(a, 200);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *const one = at(&a, "models", i);
+        const bool serves = json_integer_value(json_object_get(one, "id")) == id;
+        assert_int_equal(json_is_true(json_object_get(one, "serves")), serves);
+        assert_int_equal(json_is_object(json_object_get(one, "report")), serves);
+    }
+    answer_fini(&a);
+    a = get(f, WEB "/forecast");
+    assert_status(a, 200);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(a.json, "model"), "id")), id);
+    answer_fini(&a);
+}
+
+static void test_restore(void **state)
+{
+    struct fixture *const f = *state;
+    define(f);
+    load_hours(f, 80);
+    struct answer a = get(f, WEB "/models");
+    assert_problem(a, 409, "", "has no model yet");
+    answer_fini(&a);
+    a = get(f, "/v1/forecasters/none/models");
+    assert_status(a, 404);
+    answer_fini(&a);
+    publish(f);
+    publish(f);
+    assert_serving(f, 2);
+    a = post(f, WEB "/models/1/restore", "");
+    assert_status(a, 200);
+    answer_fini(&a);
+    assert_serving(f, 1);
+    static const char *const bad[] = {"3", "0", "x", "1x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char path[80];
+        snprintf(path, sizeof path, WEB "/models/%s/restore", bad[i]);
+        a = post(f, path, "");
+        assert_problem(a, 404, "", "has none of number");
+        answer_fini(&a);
+    }
+    a = post(f, WEB "/models//restore", "");
+    assert_status(a, 404);
+    answer_fini(&a);
+    assert_serving(f, 1);
+}
+
+static void test_backtest_job(void **state)
+{
+    struct fixture *const f = *state;
+    define(f);
+    struct answer a = post(f, WEB "/backtest", "");
+    assert_problem(a, 409, "history", "got 0");
+    answer_fini(&a);
+    load_hours(f, 80);
+    a = post(f, WEB "/backtest", "{\"split\": \"0.5,0.4\"}");
+    assert_problem(a, 400, "split", "three shares that add up to 1");
+    answer_fini(&a);
+    a = post(f, WEB "/backtest", "{\"cut\": 1}");
+    assert_problem(a, 400, "cut", "is not a field");
+    answer_fini(&a);
+    a = post(f, WEB "/backtest", "{\"split\": \"last:20\"}");
+    assert_status(a, 202);
+    assert_string_equal(member(&a, "kind"), "backtest");
+    assert_string_equal(member(&a, "reason"), "asked");
+    assert_string_equal(text_of(json_object_get(a.json, "params"), "split"), "last:20");
+    answer_fini(&a);
+    a = post(f, WEB "/train", ""); /* another kind: another job */
+    assert_status(a, 202);
+    assert_int_equal(number(&a, "id"), 2);
     answer_fini(&a);
 }
 
@@ -511,6 +595,9 @@ int main(void)
         CASE(test_changed_definition),
         CASE(test_swap_under_readers),
         CASE(test_metrics),
+        cmocka_unit_test_setup_teardown(test_restore, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_backtest_job, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

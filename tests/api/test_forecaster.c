@@ -5,13 +5,14 @@
 #include <jansson.h>
 
 #include "api/api.h"
+#include "base/mem.h"
 
 #define MINIMAL "\"select\":\"cpu\",\"step\":\"1h\""
 
-static int parse(const char *json, struct forecaster *out, char **canonical,
+static int parse(const char *json, struct forecaster *out, struct forecaster_text *text,
                  struct err *err)
 {
-    return forecaster_parse("web", json, strlen(json), out, canonical, err);
+    return forecaster_parse("web", json, strlen(json), out, text, err);
 }
 
 static void test_defaults(void **state)
@@ -19,8 +20,8 @@ static void test_defaults(void **state)
     (void)state;
     struct forecaster f;
     struct err err = {0};
-    char *canonical = NULL;
-    assert_ok(parse("{" MINIMAL "}", &f, &canonical, &err), &err);
+    struct forecaster_text text = {0};
+    assert_ok(parse("{" MINIMAL "}", &f, &text, &err), &err);
     assert_string_equal(f.name, "web");
     assert_string_equal(f.select, "cpu");
     assert_int_equal(f.step_ms, 3600000);
@@ -34,8 +35,12 @@ static void test_defaults(void **state)
     assert_true(isinf(f.spec.min) && f.spec.min < 0);
     assert_true(isinf(f.spec.max) && f.spec.max > 0);
     assert_string_equal(f.spec.settings.preset, "default");
+    for (size_t i = 0; i < SCHEDULES; i++)
+        assert_false(f.schedules[i].set);
+    assert_string_equal(text.policy,
+                        "{\"train\":null,\"forecast\":null,\"backtest\":null}");
     forecaster_fini(&f);
-    free(canonical);
+    forecaster_text_fini(&text);
 }
 
 /* What the canonical text says reads back as itself. */
@@ -49,19 +54,82 @@ static void test_canonical(void **state)
         "{" MINIMAL ",\"min\":0,\"max\":1e6,\"integer\":true,\"history\":\"26w\"}",
         "{" MINIMAL ",\"quantiles\":[0.05,0.5,0.95],\"group\":\"joint\",\"min\":null}",
         "{\"select\":\"{__name__=~\\\"a.*\\\"}\",\"step\":\"5m\",\"aggregate\":\"rate\"}",
+        "{" MINIMAL ",\"train\":{\"every\":\"1d\",\"jitter\":\"10m\"},"
+        "\"forecast\":{\"cron\":\"5 */6 * * mon-fri\",\"zone\":\"Europe/Berlin\","
+        "\"catch_up\":\"skip\"}}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         struct forecaster f;
         struct err err = {0};
-        char *first = NULL, *second = NULL;
+        struct forecaster_text first, second;
         assert_ok(parse(bodies[i], &f, &first, &err), &err);
         forecaster_fini(&f);
-        assert_ok(parse(first, &f, &second, &err), &err);
-        assert_string_equal(first, second);
+        char *const whole = mem_printf("{%.*s,%s", (int)strlen(first.body) - 2,
+                                       first.body + 1, first.policy + 1);
+        assert_ok(parse(whole, &f, &second, &err), &err);
+        assert_string_equal(first.body, second.body);
+        assert_string_equal(first.policy, second.policy);
         forecaster_fini(&f);
-        free(first);
-        free(second);
+        const struct store_forecaster stored = {
+            .name = (char[]){"web"}, .body = first.body, .policy = first.policy};
+        assert_ok(forecaster_load(&stored, &f, &err), &err);
+        forecaster_fini(&f);
+        free(whole);
+        forecaster_text_fini(&first);
+        forecaster_text_fini(&second);
     }
+}
+
+static void test_schedules(void **state)
+{
+    (void)state;
+    struct forecaster f, other;
+    struct err err = {0};
+    static const char text[] =
+        "{" MINIMAL ",\"train\":{\"every\":\"1d\"},\"forecast\":{\"every\":\"1h\","
+        "\"jitter\":\"5m\",\"catch_up\":\"skip\"},\"backtest\":{\"cron\":\"30 2 * * "
+        "*\",\"zone\":\"Europe/Berlin\"}}";
+    assert_ok(parse(text, &f, NULL, &err), &err);
+    const struct schedule *const train = &f.schedules[SCHEDULE_TRAIN];
+    const struct schedule *const forecast = &f.schedules[SCHEDULE_FORECAST];
+    const struct schedule *const backtest = &f.schedules[SCHEDULE_BACKTEST];
+    assert_true(train->set && train->catch_up && train->jitter_ms == 0);
+    assert_int_equal(train->when.every_ms, 86400000);
+    assert_true(forecast->set && !forecast->catch_up);
+    assert_int_equal(forecast->jitter_ms, 300000);
+    /* 2026-03-29, the day whose 02:30 is skipped */
+    assert_int_equal(timetable_next(&backtest->when, INT64_C(1774700000000)),
+                     INT64_C(1774746000000));
+    /* Forecasts fall on the hour; trainings of several are spread over the day. */
+    assert_int_equal(timetable_next(&forecast->when, 0), 3600000);
+    assert_ok(forecaster_parse("db", text, strlen(text), &other, NULL, &err), &err);
+    assert_int_not_equal(timetable_next(&train->when, 0),
+                         timetable_next(&other.schedules[SCHEDULE_TRAIN].when, 0));
+    forecaster_fini(&f);
+    forecaster_fini(&other);
+}
+
+/* Trainings of many take their turns over the period: no eighth of it has more than
+ * twice its share. */
+static void test_spread(void **state)
+{
+    (void)state;
+    enum { MANY = 400, PARTS = 8 };
+    static const char text[] = "{" MINIMAL ",\"train\":{\"every\":\"1d\"}}";
+    size_t in[PARTS] = {0};
+    for (int i = 0; i < MANY; i++) {
+        struct forecaster f;
+        struct err err = {0};
+        char name[16];
+        snprintf(name, sizeof name, "host-%d", i);
+        assert_ok(forecaster_parse(name, text, strlen(text), &f, NULL, &err), &err);
+        const int64_t at_ms = timetable_next(&f.schedules[SCHEDULE_TRAIN].when, -1);
+        assert_true(at_ms >= 0 && at_ms < 86400000);
+        in[at_ms * PARTS / 86400000]++;
+        forecaster_fini(&f);
+    }
+    for (size_t p = 0; p < PARTS; p++)
+        assert_in_range(in[p], MANY / PARTS / 2, MANY / PARTS * 2);
 }
 
 static void test_fields(void **state)
@@ -133,6 +201,27 @@ static void test_refused(void **state)
         {"{" MINIMAL ",\"settings\":{\"heads\":5}}",
          "settings.heads: must divide the width 64, got 5"},
         {"{" MINIMAL ",\"step\":\"1h\"}", "duplicate"},
+        {"{" MINIMAL ",\"train\":\"1d\"}", "train: must be null or an object"},
+        {"{" MINIMAL ",\"train\":{}}",
+         "train: must have one of every and cron, got neither"},
+        {"{" MINIMAL ",\"train\":{\"every\":\"1d\",\"cron\":\"* * * * *\"}}", "got both"},
+        {"{" MINIMAL ",\"train\":{\"at\":1}}", "train.at: is not a field"},
+        {"{" MINIMAL ",\"train\":{\"every\":\"1\"}}",
+         "train.every: must be a duration in"},
+        {"{" MINIMAL ",\"train\":{\"every\":\"2000d\"}}",
+         "train.every: must be a duration"},
+        {"{" MINIMAL ",\"train\":{\"every\":\"1500ms\"}}", "train.every: must be whole"},
+        {"{" MINIMAL ",\"train\":{\"every\":\"1d\",\"zone\":\"UTC\"}}",
+         "train.zone: belongs to cron"},
+        {"{" MINIMAL ",\"train\":{\"every\":\"1h\",\"jitter\":\"2h\"}}",
+         "train.jitter: must be a duration in 0..1h, got \"2h\""},
+        {"{" MINIMAL ",\"train\":{\"every\":\"1h\",\"catch_up\":\"twice\"}}",
+         "train.catch_up: must be one of once, skip, got \"twice\""},
+        {"{" MINIMAL ",\"forecast\":{\"cron\":\"* * * *\"}}",
+         "forecast.cron: day of week"},
+        {"{" MINIMAL ",\"forecast\":{\"cron\":7}}", "forecast.cron: must be text"},
+        {"{" MINIMAL ",\"forecast\":{\"cron\":\"* * * * *\",\"zone\":\"Mars\"}}",
+         "forecast.zone: must be a name of the tz database, got \"Mars\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct forecaster f;
@@ -166,7 +255,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults), cmocka_unit_test(test_canonical),
         cmocka_unit_test(test_fields),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names),    cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

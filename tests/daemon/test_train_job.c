@@ -64,6 +64,21 @@ static void sample_add(struct bench *b, int64_t time_ms, double value)
     assert_ok(store_append_wait(b->store, batch, &counts, &err), &err);
 }
 
+static void forecaster_put(struct bench *b, const char *name, const char *select)
+{
+    struct err err = {0};
+    int64_t revision;
+    bool created;
+    char *const body = mem_printf(
+        "{\"select\": \"%s\", \"step\": \"1h\", \"lookback\": 24, \"horizon\": 12,"
+        " \"settings\": {\"width\": 8, \"ff\": 8, \"heads\": 1, \"lift\": 1, \"rank\": 2,"
+        " \"epochs\": 2, \"steps_per_epoch\": 5, \"batch\": 4}}",
+        select);
+    assert_ok(store_forecaster_put(b->store, name, body, "{}", &revision, &created, &err),
+              &err);
+    free(body);
+}
+
 static int setup(void **state)
 {
     struct bench *const b = mem_new(1, sizeof *b);
@@ -85,8 +100,9 @@ static int setup(void **state)
         " \"epochs\": 2, \"steps_per_epoch\": 5, \"batch\": 4}}";
     int64_t revision;
     bool created;
-    assert_ok(store_forecaster_put(b->store, "load", body, &revision, &created, &err),
-              &err);
+    assert_ok(
+        store_forecaster_put(b->store, "load", body, "{}", &revision, &created, &err),
+        &err);
     *state = b;
     return 0;
 }
@@ -108,21 +124,30 @@ static struct store_job job_claim(struct bench *b, int64_t id)
     struct err err = {0};
     struct store_job job = {0};
     bool found = false;
-    assert_ok(store_job_claim(b->store, "me", 60000, &job, &found, &err), &err);
+    assert_ok(store_job_claim(b->store, "me", NULL, 60000, &job, &found, &err), &err);
     assert_true(found);
     assert_int_equal(job.id, id);
     return job;
 }
 
 /* Queues a training and takes it. */
-static struct store_job job_take(struct bench *b)
+static struct store_job job_take_of(struct bench *b, const char *forecaster)
 {
     struct err err = {0};
     int64_t id;
     bool created;
-    assert_ok(store_job_add(b->store, "train", "load", &id, &created, &err), &err);
+    assert_ok(
+        store_job_add(b->store,
+                      &(struct store_job_wish){.kind = "train", .forecaster = forecaster},
+                      &id, &created, &err),
+        &err);
     assert_true(created);
     return job_claim(b, id);
+}
+
+static struct store_job job_take(struct bench *b)
+{
+    return job_take_of(b, "load");
 }
 
 /* The next process takes the job of one that died. */
@@ -156,12 +181,17 @@ static void assert_state(struct bench *b, int64_t id, const char *state)
     store_job_fini(&job);
 }
 
-static struct store_model newest(struct bench *b)
+static struct store_model newest_of(struct bench *b, const char *forecaster)
 {
     struct err err = {0};
     struct store_model model = {0};
-    assert_ok(store_model_newest(b->store, "load", &model, &err), &err);
+    assert_ok(store_model_serving(b->store, forecaster, &model, &err), &err);
     return model;
+}
+
+static struct store_model newest(struct bench *b)
+{
+    return newest_of(b, "load");
 }
 
 static void it_publishes_and_issues(void **state)
@@ -194,14 +224,15 @@ static void a_published_model_is_not_trained_again(void **state)
     assert_ok(job_run(b, &first, &err), &err);
     struct store_model model = newest(b);
 
-    b->now_ms += HOUR;
     struct store_job job = job_take(b);
     int64_t id;
-    b->now_ms += HOUR;
-    assert_ok(store_model_publish(b->store, "load", model.forecaster_revision,
-                                  model.watermark_ms, model.bytes, model.len, 0, NULL,
-                                  &id, &err),
-              &err);
+    const struct store_publication publication = {.forecaster = "load",
+                                                  .revision = model.forecaster_revision,
+                                                  .watermark_ms = model.watermark_ms,
+                                                  .bytes = model.bytes,
+                                                  .len = model.len,
+                                                  .job_id = job.id};
+    assert_ok(store_model_publish(b->store, &publication, &id, &err), &err);
     char *const checkpoint = mem_printf("%s/load-%d.safetensors", b->folder, (int)job.id);
     fclose(fopen(checkpoint, "w"));
     job_take_again(b, &job);
@@ -241,9 +272,10 @@ static void an_interrupted_job_ends_with_the_same_model(void **state)
 {
     struct bench *const b = *state;
     struct err err = {0};
-    struct store_job job = job_take(b);
+    forecaster_put(b, "other", "load");
+    struct store_job job = job_take_of(b, "other");
     assert_ok(job_run(b, &job, &err), &err);
-    struct store_model undisturbed = newest(b);
+    struct store_model undisturbed = newest_of(b, "other");
     store_job_fini(&job);
 
     job = job_take(b);
@@ -262,23 +294,95 @@ static void an_interrupted_job_ends_with_the_same_model(void **state)
     assert_true(stops > 2);
     assert_state(b, job.id, "done");
     struct store_model disturbed = newest(b);
-    assert_true(disturbed.id > undisturbed.id);
     assert_memory_equal(disturbed.hash, undisturbed.hash, STORE_HASH_SIZE);
     store_model_fini(&disturbed);
     store_model_fini(&undisturbed);
     store_job_fini(&job);
 }
 
+/* More hours of the series, from where the clock stands; it moves along. */
+static void hours_add(struct bench *b, int hours, double period)
+{
+    struct err err = {0};
+    struct store_counts counts;
+    struct store_batch *const batch = store_batch_new();
+    store_batch_history(batch);
+    const uint32_t series = store_batch_series(batch, "load");
+    for (int i = 0; i < hours; i++)
+        store_batch_add(batch, series, b->now_ms / HOUR * HOUR + i * HOUR,
+                        sin(i / period) + sin(2.1 * i / period));
+    assert_ok(store_append_wait(b->store, batch, &counts, &err), &err);
+    b->now_ms += hours * HOUR;
+}
+
+/* Trains; whether the new model serves, and what its trial said. */
+static bool challenger_serves(struct bench *b, const struct store_model *champion)
+{
+    struct err err = {0};
+    struct store_job job = job_take(b);
+    struct store_model made = {0}, serving;
+    assert_ok(job_run(b, &job, &err), &err);
+    assert_ok(store_model_of_job(b->store, job.id, &made, &err), &err);
+    assert_int_not_equal(made.id, champion->id);
+    assert_non_null(made.trial);
+    /* It has not seen the steps it was tried on. */
+    assert_int_equal(made.watermark_ms, b->now_ms / HOUR * HOUR - 12 * HOUR);
+    serving = newest(b);
+    assert_int_equal(serving.id, made.serves ? made.id : champion->id);
+    const bool serves = made.serves;
+    assert_non_null(strstr(made.trial, serves ? "\"better\":true" : "\"better\":false"));
+    /* The forecast that ends the job is by whoever serves. */
+    struct store_issued *issued = NULL;
+    size_t count = 0;
+    assert_ok(store_issue_newest(b->store, "load", b->now_ms, &issued, &count, &err),
+              &err);
+    assert_int_equal(issued[0].model_id, serving.id);
+    store_issued_fini(issued, count);
+    store_model_fini(&made);
+    store_model_fini(&serving);
+    store_job_fini(&job);
+    return serves;
+}
+
+/* The rhythm has changed: who learnt the new one is better on what nobody has seen. */
+static void a_better_challenger_takes_over(void **state)
+{
+    struct bench *const b = *state;
+    struct err err = {0};
+    struct store_job job = job_take(b);
+    assert_ok(job_run(b, &job, &err), &err);
+    store_job_fini(&job);
+    struct store_model champion = newest(b);
+    hours_add(b, 600, 7.7);
+    assert_true(challenger_serves(b, &champion));
+    store_model_fini(&champion);
+}
+
+/* It learnt what was never to be seen again. */
+static void a_worse_challenger_is_kept_but_does_not_serve(void **state)
+{
+    struct bench *const b = *state;
+    struct err err = {0};
+    hours_add(b, 400, 3.1);
+    struct store_job job = job_take(b);
+    assert_ok(job_run(b, &job, &err), &err);
+    store_job_fini(&job);
+    struct store_model champion = newest(b);
+    /* Then noise, and at last the old rhythm. */
+    for (int i = 0; i < 500; i++) {
+        sample_add(b, b->now_ms / HOUR * HOUR, (double)(i * 7919 % 101) / 25);
+        b->now_ms += HOUR;
+    }
+    hours_add(b, 150, 3.1);
+    assert_false(challenger_serves(b, &champion));
+    store_model_fini(&champion);
+}
+
 static void a_forecaster_without_data_says_so(void **state)
 {
     struct bench *const b = *state;
     struct err err = {0};
-    int64_t revision;
-    bool created;
-    assert_ok(store_forecaster_put(b->store, "load",
-                                   "{\"select\": \"nothing\", \"step\": \"1h\"}",
-                                   &revision, &created, &err),
-              &err);
+    forecaster_put(b, "load", "nothing");
     struct store_job job = job_take(b);
     assert_err(job_run(b, &job, &err), &err, ERR_CONFLICT, "no series matches nothing");
     assert_state(b, job.id, "running"); /* the runner ends it */
@@ -295,6 +399,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_old_model_from_the_future_does_not_count,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(an_interrupted_job_ends_with_the_same_model,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_better_challenger_takes_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_worse_challenger_is_kept_but_does_not_serve,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_forecaster_without_data_says_so, setup,
                                         teardown),

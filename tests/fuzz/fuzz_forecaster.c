@@ -26,18 +26,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct forecaster f;
     struct err err = {0};
-    char *first = NULL, *second = NULL;
+    struct forecaster_text first, second;
     if (forecaster_parse("x", (const char *)data, size, &f, &first, &err)) {
         assert(err.code == ERR_INVALID && err.msg[0]);
         return 0;
     }
     check(&f);
     forecaster_fini(&f);
-    const int again = forecaster_parse("x", first, strlen(first), &f, &second, &err);
-    assert(again == 0 && strcmp(first, second) == 0);
+    const struct store_forecaster stored = {
+        .name = (char[]){"x"}, .body = first.body, .policy = first.policy};
+    const int loaded = forecaster_load(&stored, &f, &err);
+    assert(loaded == 0);
     check(&f);
     forecaster_fini(&f);
-    free(first);
-    free(second);
+    const int again =
+        forecaster_parse("x", first.policy, strlen(first.policy), &f, NULL, &err);
+    assert(again == -1 && strstr(err.msg, "is missing"));
+    err = (struct err){0};
+    const int body =
+        forecaster_parse("x", first.body, strlen(first.body), &f, &second, &err);
+    assert(body == 0 && strcmp(first.body, second.body) == 0);
+    forecaster_fini(&f);
+    forecaster_text_fini(&first);
+    forecaster_text_fini(&second);
     return 0;
 }

@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "storage/storage.h"
 
+enum { SCHEMA_VERSION = 3 }; /* what a store opened now has */
+
 struct folder {
     char path[64], uri[80];
     _Atomic int64_t now_ms; /* what the store takes for the present */

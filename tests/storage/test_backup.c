@@ -102,10 +102,15 @@ static void fill(struct fixture *fixture)
     put(store, "a", 3 * CHUNK, 3 * CHUNK + 5);
     int64_t revision, id;
     bool created;
-    assert_ok(store_forecaster_put(store, "f", "{}", &revision, &created, &err), &err);
-    assert_ok(
-        store_model_publish(store, "f", revision, 0, "bytes", 5, 0, NULL, &id, &err),
-        &err);
+    assert_ok(store_forecaster_put(store, "f", "{}", "{}", &revision, &created, &err),
+              &err);
+    assert_ok(store_model_publish(store,
+                                  &(struct store_publication){.forecaster = "f",
+                                                              .revision = revision,
+                                                              .bytes = "bytes",
+                                                              .len = 5},
+                                  &id, &err),
+              &err);
     static const double QUANTILE[] = {0.5};
     const float values[STEPS] = {1.0F, 2.0F};
     struct store_forecast forecast = {.series = "a", .values = values};

@@ -349,7 +349,7 @@ static void assert_is_the_fixture(struct store *store)
     assert_string_equal(forecaster.body, "{\"series\":\"cpu\"}");
     store_forecaster_fini(&forecaster);
     struct store_model model;
-    assert_ok(store_model_newest(store, "load", &model, &err), &err);
+    assert_ok(store_model_serving(store, "load", &model, &err), &err);
     assert_memory_equal(model.bytes, "model bytes", 11);
     store_model_fini(&model);
     struct store_issued *issued;
@@ -375,7 +375,7 @@ static void version_1_opens(void **state)
     free(path);
     assert_int_equal(ask(fixture, "PRAGMA user_version"), 1);
     fixture->store = folder_open(&fixture->folder);
-    assert_int_equal(ask(fixture, "PRAGMA user_version"), 2);
+    assert_int_equal(ask(fixture, "PRAGMA user_version"), SCHEMA_VERSION);
     for (int round = 0; round < 3; round++) {
         assert_is_the_fixture(fixture->store);
         compact(fixture->store);

@@ -33,7 +33,11 @@ static int64_t add(struct store *store, const char *forecaster, bool want_create
     struct err err = {0};
     int64_t id;
     bool created;
-    assert_ok(store_job_add(store, "train", forecaster, &id, &created, &err), &err);
+    assert_ok(
+        store_job_add(store,
+                      &(struct store_job_wish){.kind = "train", .forecaster = forecaster},
+                      &id, &created, &err),
+        &err);
     assert_int_equal(created, want_created);
     return id;
 }
@@ -44,7 +48,7 @@ static int64_t claim(struct store *store, const char *owner)
     struct err err = {0};
     struct store_job job;
     bool found;
-    assert_ok(store_job_claim(store, owner, LEASE_MS, &job, &found, &err), &err);
+    assert_ok(store_job_claim(store, owner, NULL, LEASE_MS, &job, &found, &err), &err);
     if (!found)
         return 0;
     assert_string_equal(job.state, "running");
@@ -208,6 +212,93 @@ static void cancelling(void **state)
     assert_state(store, released, "cancelled");
 }
 
+/* A failure that may pass: the job waits, and others do not wait for it. */
+static void a_job_to_retry_comes_back_later(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct store *const store = fixture->store;
+    struct err err = {0};
+    const int64_t first = add(store, "x", true), second = add(store, "y", true);
+    assert_int_equal(claim(store, "a"), first);
+    assert_ok(store_job_retry(store, first, "a", fixture->folder.now_ms + 500,
+                              "the disk is full", &err),
+              &err);
+    struct store_job job = get(store, first);
+    assert_string_equal(job.state, "queued");
+    assert_string_equal(job.error, "the disk is full");
+    assert_int_equal(job.retries, 1);
+    assert_int_equal(job.not_before_ms, fixture->folder.now_ms + 500);
+    store_job_fini(&job);
+    assert_int_equal(claim(store, "a"), second);
+    assert_ok(store_job_finish(store, second, "a", "done", NULL, NULL, &err), &err);
+    assert_int_equal(claim(store, "a"), 0);
+    fixture->folder.now_ms += 500;
+    assert_int_equal(claim(store, "a"), first);
+    assert_ok(store_job_finish(store, first, "a", "done", "{}", NULL, &err), &err);
+    job = get(store, first);
+    assert_null(job.error);
+    store_job_fini(&job);
+}
+
+/* It kills its process, over and over, before it has done anything. */
+static void a_job_that_kills_its_process_is_failed(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct store *const store = fixture->store;
+    struct err err = {0};
+    bool cancel;
+    const int64_t deadly = add(store, "x", true), other = add(store, "y", true);
+    for (int i = 0; i < STORE_JOB_BARREN - 1; i++)
+        assert_int_equal(claim(store, "a"), deadly);
+    /* A word of progress, and it has as many lives again. */
+    assert_ok(store_job_progress(store, deadly, "a", LEASE_MS, NULL, &cancel, &err),
+              &err);
+    for (int i = 0; i < STORE_JOB_BARREN; i++)
+        assert_int_equal(claim(store, "a"), deadly);
+    assert_int_equal(claim(store, "a"), other);
+    struct store_job job = get(store, deadly);
+    assert_string_equal(job.state, "failed");
+    assert_non_null(strstr(job.error, "takes its process down"));
+    store_job_fini(&job);
+}
+
+/* Two who share a name, each with kinds of its own, leave each other's jobs alone. */
+static void kinds_are_claimed_apart(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct store *const store = fixture->store;
+    struct err err = {0};
+    struct store_job job;
+    const struct store_job_wish wish = {.kind = "forecast",
+                                        .forecaster = "x",
+                                        .reason = "schedule",
+                                        .params = "{\"n\":1}"};
+    int64_t id;
+    bool created, found;
+    const int64_t train = add(store, "x", true);
+    assert_ok(store_job_add(store, &wish, &id, &created, &err), &err);
+    assert_true(created);
+    for (int round = 0; round < 2; round++) {
+        assert_ok(
+            store_job_claim(store, "a", "train backtest", LEASE_MS, &job, &found, &err),
+            &err);
+        assert_true(found);
+        assert_int_equal(job.id, train);
+        assert_string_equal(job.reason, "asked");
+        assert_null(job.params);
+        store_job_fini(&job);
+        assert_ok(store_job_claim(store, "a", "forecast", LEASE_MS, &job, &found, &err),
+                  &err);
+        assert_true(found);
+        assert_int_equal(job.id, id);
+        assert_string_equal(job.reason, "schedule");
+        assert_string_equal(job.params, "{\"n\":1}");
+        store_job_fini(&job);
+    }
+    assert_ok(store_job_claim(store, "a", "fore", LEASE_MS, &job, &found, &err), &err);
+    assert_false(found);
+}
+
 static void bad_calls_are_refused(void **state)
 {
     struct fixture *const fixture = *state;
@@ -217,7 +308,10 @@ static void bad_calls_are_refused(void **state)
     int64_t id;
     bool created;
     assert_err(store_job_get(store, 1, &job, &err), &err, ERR_NOT_FOUND, "job: 1");
-    assert_err(store_job_add(store, "a kind that is too long", "x", &id, &created, &err),
+    assert_err(store_job_add(store,
+                             &(struct store_job_wish){.kind = "a kind that is too long",
+                                                      .forecaster = "x"},
+                             &id, &created, &err),
                &err, ERR_INVALID, "kind: at most 15 bytes");
     assert_err(store_job_finish(store, 1, "a", "lost", NULL, NULL, &err), &err,
                ERR_INVALID, "state: ");
@@ -235,6 +329,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_released_job_waits_again, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelling, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_to_retry_comes_back_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_that_kills_its_process_is_failed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(kinds_are_claimed_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_calls_are_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

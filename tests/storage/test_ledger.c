@@ -210,8 +210,9 @@ static void the_ledger_outlives_its_forecaster(void **state)
     struct err err = {0};
     int64_t revision;
     bool created;
-    assert_ok(store_forecaster_put(fixture->store, "f", "{}", &revision, &created, &err),
-              &err);
+    assert_ok(
+        store_forecaster_put(fixture->store, "f", "{}", "{}", &revision, &created, &err),
+        &err);
     issue(fixture->store, "f", fixture->folder.now_ms);
     assert_ok(store_forecaster_delete(fixture->store, "f", &err), &err);
     assert_newest(fixture->store, "f", INT64_MAX, fixture->folder.now_ms);
@@ -232,8 +233,11 @@ static void issuing_finishes_the_job_or_nothing(void **state)
     assert_err(store_issue_newest(store, "f", INT64_MAX, &issued, &count, &err), &err,
                ERR_NOT_FOUND, "f");
     err = (struct err){0};
-    assert_ok(store_job_add(store, "forecast", "f", &job_id, &created, &err), &err);
-    assert_ok(store_job_claim(store, "a", 1000, &job, &found, &err), &err);
+    assert_ok(store_job_add(
+                  store, &(struct store_job_wish){.kind = "forecast", .forecaster = "f"},
+                  &job_id, &created, &err),
+              &err);
+    assert_ok(store_job_claim(store, "a", NULL, 1000, &job, &found, &err), &err);
     store_job_fini(&job);
     assert_ok(issue_with(store, "f", 1000, job_id, &id, &err), &err);
     assert_ok(store_job_get(store, job_id, &job, &err), &err);

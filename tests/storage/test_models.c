@@ -18,8 +18,9 @@ static int setup(void **state)
     struct err err = {0};
     int64_t revision;
     bool created;
-    assert_ok(store_forecaster_put(fixture->store, "f", "{}", &revision, &created, &err),
-              &err);
+    assert_ok(
+        store_forecaster_put(fixture->store, "f", "{}", "{}", &revision, &created, &err),
+        &err);
     *state = fixture;
     return 0;
 }
@@ -55,16 +56,28 @@ static void the_newest_is_served(void **state)
     struct err err = {0};
     struct store_model model;
     int64_t first, second;
-    assert_err(store_model_newest(store, "f", &model, &err), &err, ERR_NOT_FOUND,
+    assert_err(store_model_serving(store, "f", &model, &err), &err, ERR_NOT_FOUND,
                "model: f has none");
     err = (struct err){0};
-    assert_ok(store_model_publish(store, "f", 1, 77, "abc", 3, 0, NULL, &first, &err),
+    assert_ok(store_model_publish(store,
+                                  &(struct store_publication){.forecaster = "f",
+                                                              .revision = 1,
+                                                              .watermark_ms = 77,
+                                                              .bytes = "abc",
+                                                              .len = 3},
+                                  &first, &err),
               &err);
     fixture->folder.now_ms += 5;
-    assert_ok(store_model_publish(store, "f", 1, 78, "defg", 4, 0, NULL, &second, &err),
+    assert_ok(store_model_publish(store,
+                                  &(struct store_publication){.forecaster = "f",
+                                                              .revision = 1,
+                                                              .watermark_ms = 78,
+                                                              .bytes = "defg",
+                                                              .len = 4},
+                                  &second, &err),
               &err);
     assert_true(second > first);
-    assert_ok(store_model_newest(store, "f", &model, &err), &err);
+    assert_ok(store_model_serving(store, "f", &model, &err), &err);
     assert_int_equal(model.id, second);
     assert_int_equal(model.forecaster_revision, 1);
     assert_int_equal(model.watermark_ms, 78);
@@ -88,18 +101,37 @@ static void only_the_present_revision_counts(void **state)
     struct store_model model;
     int64_t id, revision;
     bool created;
-    assert_err(store_model_publish(store, "g", 1, 0, "m", 1, 0, NULL, &id, &err), &err,
-               ERR_NOT_FOUND, "forecaster: g not found");
+    assert_err(
+        store_model_publish(store,
+                            &(struct store_publication){
+                                .forecaster = "g", .revision = 1, .bytes = "m", .len = 1},
+                            &id, &err),
+        &err, ERR_NOT_FOUND, "forecaster: g not found");
     err = (struct err){0};
-    assert_ok(store_model_publish(store, "f", 1, 0, "m", 1, 0, NULL, &id, &err), &err);
-    assert_ok(store_forecaster_put(store, "f", "{\"n\":2}", &revision, &created, &err),
-              &err);
-    assert_err(store_model_newest(store, "f", &model, &err), &err, ERR_NOT_FOUND, "f");
-    assert_err(store_model_publish(store, "f", 1, 0, "m", 1, 0, NULL, &id, &err), &err,
-               ERR_CONFLICT, "has revision 2 by now, the model is for 1");
+    assert_ok(
+        store_model_publish(store,
+                            &(struct store_publication){
+                                .forecaster = "f", .revision = 1, .bytes = "m", .len = 1},
+                            &id, &err),
+        &err);
+    assert_ok(
+        store_forecaster_put(store, "f", "{\"n\":2}", "{}", &revision, &created, &err),
+        &err);
+    assert_err(store_model_serving(store, "f", &model, &err), &err, ERR_NOT_FOUND, "f");
+    assert_err(
+        store_model_publish(store,
+                            &(struct store_publication){
+                                .forecaster = "f", .revision = 1, .bytes = "m", .len = 1},
+                            &id, &err),
+        &err, ERR_CONFLICT, "has revision 2 by now, the model is for 1");
     err = (struct err){0};
-    assert_ok(store_model_publish(store, "f", 2, 0, "m", 1, 0, NULL, &id, &err), &err);
-    assert_ok(store_model_newest(store, "f", &model, &err), &err);
+    assert_ok(
+        store_model_publish(store,
+                            &(struct store_publication){
+                                .forecaster = "f", .revision = 2, .bytes = "m", .len = 1},
+                            &id, &err),
+        &err);
+    assert_ok(store_model_serving(store, "f", &model, &err), &err);
     store_model_fini(&model);
 }
 
@@ -113,24 +145,47 @@ static void publishing_finishes_the_job_exactly_once(void **state)
     struct store_model model;
     int64_t job_id, id, again;
     bool created, found;
-    assert_ok(store_job_add(store, "train", "f", &job_id, &created, &err), &err);
-    assert_err(store_model_publish(store, "f", 1, 0, "m", 1, job_id, "{}", &id, &err),
+    assert_ok(store_job_add(store,
+                            &(struct store_job_wish){.kind = "train", .forecaster = "f"},
+                            &job_id, &created, &err),
+              &err);
+    assert_err(store_model_publish(store,
+                                   &(struct store_publication){.forecaster = "f",
+                                                               .revision = 1,
+                                                               .bytes = "m",
+                                                               .len = 1,
+                                                               .job_id = job_id,
+                                                               .result = "{}"},
+                                   &id, &err),
                &err, ERR_CONFLICT, "is queued, not running");
-    assert_err(store_model_newest(store, "f", &model, &err), &err, ERR_NOT_FOUND, "f");
+    assert_err(store_model_serving(store, "f", &model, &err), &err, ERR_NOT_FOUND, "f");
     err = (struct err){0};
-    assert_ok(store_job_claim(store, "a", 1000, &job, &found, &err), &err);
+    assert_ok(store_job_claim(store, "a", NULL, 1000, &job, &found, &err), &err);
     store_job_fini(&job);
-    assert_ok(
-        store_model_publish(store, "f", 1, 0, "m", 1, job_id, "{\"mse\":1}", &id, &err),
-        &err);
+    assert_ok(store_model_publish(store,
+                                  &(struct store_publication){.forecaster = "f",
+                                                              .revision = 1,
+                                                              .bytes = "m",
+                                                              .len = 1,
+                                                              .job_id = job_id,
+                                                              .result = "{\"mse\":1}"},
+                                  &id, &err),
+              &err);
     assert_ok(store_job_get(store, job_id, &job, &err), &err);
     assert_string_equal(job.state, "done");
     assert_string_equal(job.result, "{\"mse\":1}");
     store_job_fini(&job);
-    assert_err(store_model_publish(store, "f", 1, 0, "n", 1, job_id, "{}", &again, &err),
+    assert_err(store_model_publish(store,
+                                   &(struct store_publication){.forecaster = "f",
+                                                               .revision = 1,
+                                                               .bytes = "n",
+                                                               .len = 1,
+                                                               .job_id = job_id,
+                                                               .result = "{}"},
+                                   &again, &err),
                &err, ERR_CONFLICT, "is done, not running");
     err = (struct err){0};
-    assert_ok(store_model_newest(store, "f", &model, &err), &err);
+    assert_ok(store_model_serving(store, "f", &model, &err), &err);
     assert_int_equal(model.id, id);
     store_model_fini(&model);
 }
@@ -153,16 +208,99 @@ static void a_changed_byte_is_never_served(void **state)
     for (size_t i = 0; i < sizeof CHANGE / sizeof *CHANGE; i++) {
         struct err err = {0};
         int64_t id;
-        assert_ok(store_model_publish(store, "f", 1, 5, "weights", 7, 0, NULL, &id, &err),
+        assert_ok(store_model_publish(store,
+                                      &(struct store_publication){.forecaster = "f",
+                                                                  .revision = 1,
+                                                                  .watermark_ms = 5,
+                                                                  .bytes = "weights",
+                                                                  .len = 7},
+                                      &id, &err),
                   &err);
-        assert_ok(store_model_newest(store, "f", &model, &err), &err);
+        assert_ok(store_model_serving(store, "f", &model, &err), &err);
         store_model_fini(&model);
         assert_int_equal(tamper(fixture, CHANGE[i]), 1);
-        assert_err(store_model_newest(store, "f", &model, &err), &err, ERR_CORRUPT,
+        assert_err(store_model_serving(store, "f", &model, &err), &err, ERR_CORRUPT,
                    "does not match its hash");
         assert_null(model.bytes);
         tamper(fixture, "DELETE FROM models");
     }
+}
+
+static int64_t publish(struct store *store, const char *bytes, bool kept_only)
+{
+    struct err err = {0};
+    int64_t id;
+    const struct store_publication publication = {.forecaster = "f",
+                                                  .revision = 1,
+                                                  .bytes = bytes,
+                                                  .len = strlen(bytes),
+                                                  .kept_only = kept_only,
+                                                  .trial = "{\"better\":false}",
+                                                  .job_id = 40 + (int64_t)strlen(bytes)};
+    assert_ok(store_model_publish(store, &publication, &id, &err), &err);
+    return id;
+}
+
+static void assert_serves(struct store *store, int64_t id)
+{
+    struct err err = {0};
+    struct store_model model, *all = NULL;
+    size_t count = 0, serving = 0;
+    assert_ok(store_model_serving(store, "f", &model, &err), &err);
+    assert_int_equal(model.id, id);
+    assert_true(model.serves);
+    store_model_fini(&model);
+    assert_ok(store_models(store, "f", &all, &count, &err), &err);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(i == 0 || all[i].id < all[i - 1].id);
+        assert_int_equal(all[i].serves, all[i].id == id);
+        assert_null(all[i].bytes);
+        serving += all[i].serves;
+        store_model_fini(&all[i]);
+    }
+    free(all);
+    assert_int_equal(serving, 1);
+}
+
+/* One that lost its trial is kept and does not serve, until somebody wants it to. */
+static void a_version_can_be_kept_and_restored(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct store *const store = fixture->store;
+    struct err err = {0};
+    struct store_model model;
+    int64_t revision;
+    bool created;
+    const int64_t first = publish(store, "a", false), second = publish(store, "bb", true);
+    assert_serves(store, first);
+    assert_ok(store_model_of_job(store, 42, &model, &err), &err);
+    assert_int_equal(model.id, second);
+    assert_false(model.serves);
+    assert_int_equal(model.served_ms, 0);
+    assert_string_equal(model.trial, "{\"better\":false}");
+    assert_memory_equal(model.bytes, "bb", 2);
+    store_model_fini(&model);
+    assert_err(store_model_of_job(store, 43, &model, &err), &err, ERR_NOT_FOUND, "none");
+    err = (struct err){0};
+
+    fixture->folder.now_ms -= 1000000; /* whatever the clock says */
+    assert_ok(store_model_restore(store, "f", second, &err), &err);
+    assert_serves(store, second);
+    const int64_t third = publish(store, "ccc", false);
+    assert_serves(store, third);
+    assert_ok(store_model_restore(store, "f", first, &err), &err);
+    assert_serves(store, first);
+    assert_err(store_model_restore(store, "f", 99, &err), &err, ERR_NOT_FOUND,
+               "model: f has none of number 99");
+    assert_err(store_model_restore(store, "g", first, &err), &err, ERR_NOT_FOUND,
+               "forecaster: g not found");
+    err = (struct err){0};
+    assert_ok(
+        store_forecaster_put(store, "f", "{\"n\":2}", "{}", &revision, &created, &err),
+        &err);
+    assert_err(store_model_restore(store, "f", first, &err), &err, ERR_CONFLICT,
+               "is of revision 1, and f has revision 2");
+    assert_err(store_model_serving(store, "f", &model, &err), &err, ERR_NOT_FOUND, "f");
 }
 
 int main(void)
@@ -174,6 +312,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(publishing_finishes_the_job_exactly_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_changed_byte_is_never_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_version_can_be_kept_and_restored, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ static void creates_a_private_folder(void **state)
     free(path);
     assert_int_equal(pragma(&folder, "PRAGMA auto_vacuum"), 2);
     assert_int_equal(pragma(&folder, "PRAGMA application_id"), 0x6672776b);
-    assert_int_equal(pragma(&folder, "PRAGMA user_version"), 2);
+    assert_int_equal(pragma(&folder, "PRAGMA user_version"), SCHEMA_VERSION);
     assert_int_equal(pragma(&folder, "SELECT count(*) FROM sqlite_schema WHERE "
                                      "type = 'table' AND sql NOT LIKE '%STRICT%' AND "
                                      "name NOT LIKE 'sqlite_%'"),
@@ -224,7 +224,7 @@ static void migrates_from_version_0(void **state)
     tamper(&folder, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
                     "PRAGMA application_id = 0x6672776b");
     put_one(&folder);
-    assert_int_equal(pragma(&folder, "PRAGMA user_version"), 2);
+    assert_int_equal(pragma(&folder, "PRAGMA user_version"), SCHEMA_VERSION);
     assert_int_equal(pragma(&folder, "SELECT count(*) FROM log"), 1);
     folder_fini(&folder);
 }

@@ -216,8 +216,9 @@ static void a_full_disk_is_busy_and_loses_nothing(void **state)
     bool created;
     char *const body = mem_new(100000, 1);
     memset(body, 'x', 99999);
-    assert_err(store_forecaster_put(fixture->store, "f", body, &revision, &created, &err),
-               &err, ERR_BUSY, "disk: full");
+    assert_err(
+        store_forecaster_put(fixture->store, "f", body, "{}", &revision, &created, &err),
+        &err, ERR_BUSY, "disk: full");
     free(body);
     assert_err(store_ready(fixture->store, &err), &err, ERR_BUSY, "disk: full");
     sqlite3_exec(fixture->store->db, "PRAGMA max_page_count = 1000000", NULL, NULL, NULL);

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/scheduler.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/model.h"
+#include "storage/storage.h"
+
+enum {
+    LOOK_MS = 60000,         /* a look at least this often */
+    FIRST_WAIT_MS = 600000,  /* between tries to make a first model, then doubled */
+    FIRST_DOUBLINGS = 8,     /* up to a day and a half */
+    CLOCK_JUMP_MS = 3600000, /* a time of the future further off is a wrong clock's */
+};
+
+/* ---- what stands in the store ------------------------------------------------------ */
+
+struct look {
+    struct store *store;
+    int64_t now_ms, next_ms;
+    struct store_schedule *rows;
+    size_t row_count, queued;
+};
+
+static const struct store_schedule *row_find(const struct look *look,
+                                             const char *forecaster, const char *kind)
+{
+    for (size_t i = 0; i < look->row_count; i++)
+        if (strcmp(look->rows[i].forecaster, forecaster) == 0 &&
+            strcmp(look->rows[i].kind, kind) == 0)
+            return &look->rows[i];
+    return NULL;
+}
+
+static void wait_until(struct look *look, int64_t time_ms)
+{
+    if (time_ms < look->next_ms)
+        look->next_ms = time_ms;
+}
+
+static int fire(struct look *look, const char *forecaster, const char *kind,
+                int64_t fired_ms, const char *memo, const struct store_job_wish *wish,
+                struct err *err)
+{
+    int64_t job_id = 0;
+    if (store_schedule_fire(look->store, forecaster, kind, fired_ms, memo, wish, &job_id,
+                            err))
+        return -1;
+    look->queued += job_id != 0;
+    if (job_id)
+        log_info("queued job=%" PRId64 " kind=%s forecaster=%s reason=\"%s\"", job_id,
+                 wish->kind, forecaster, wish->reason);
+    return 0;
+}
+
+/* ---- a schedule ---------------------------------------------------------------------- */
+
+static uint64_t seed_of(const char *forecaster, const char *kind)
+{
+    uint64_t seed = UINT64_C(0xcbf29ce484222325);
+    for (const char *c = forecaster; *c; c++)
+        seed = (seed ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    for (const char *c = kind; *c; c++)
+        seed = (seed ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    return seed;
+}
+
+/* An instant of the timetable with its jitter: the same after a restart. */
+static int64_t moved(const struct schedule *schedule, uint64_t seed, int64_t at_ms)
+{
+    const double part =
+        rng_uniform((struct rng_stream){.seed = seed}, (uint64_t)(at_ms / 1000));
+    return at_ms + (int64_t)(part * (double)schedule->jitter_ms);
+}
+
+/* Since when instants count.  What a clock noted that was far ahead does not. */
+static int counts_from(struct look *look, const struct store_forecaster *stored,
+                       const char *kind, int64_t *from_ms, struct err *err)
+{
+    const int64_t limit_ms = look->now_ms + CLOCK_JUMP_MS;
+    const struct store_schedule *const row = row_find(look, stored->name, kind);
+    int64_t fired_ms = row ? row->fired_ms : INT64_MIN, changed_ms = stored->changed_ms;
+    if (fired_ms > limit_ms || (!row && changed_ms > limit_ms)) {
+        fired_ms = look->now_ms;
+        if (fire(look, stored->name, kind, fired_ms, NULL, NULL, err))
+            return -1;
+    }
+    if (changed_ms > limit_ms)
+        changed_ms = fired_ms;
+    *from_ms = fired_ms > changed_ms ? fired_ms : changed_ms;
+    return 0;
+}
+
+static int due(struct look *look, const struct forecaster *f, size_t which, int64_t at_ms,
+               int64_t moved_ms, bool has_model, struct err *err)
+{
+    const struct schedule *const schedule = &f->schedules[which];
+    const char *const kind = schedule_kind(which);
+    const bool missed = look->now_ms - moved_ms > SCHEDULER_GRACE_MS;
+    const struct store_job_wish wish = {
+        .kind = kind, .forecaster = f->name, .reason = missed ? "catch-up" : "schedule"};
+    char at[TIME_TEXT_SIZE];
+    const bool skipped = missed && !schedule->catch_up;
+    const bool idle = which == SCHEDULE_FORECAST && !has_model;
+    if (skipped)
+        log_info("skipped what was missed kind=%s forecaster=%s at=%s", kind, f->name,
+                 time_format(at_ms, at));
+    return fire(look, f->name, kind, at_ms, NULL, skipped || idle ? NULL : &wish, err);
+}
+
+/* Of the instants that have passed unseen the last one counts, if its jitter has passed
+ * too; else the one before. */
+static int see_to(struct look *look, const struct store_forecaster *stored,
+                  const struct forecaster *f, size_t which, bool has_model,
+                  struct err *err)
+{
+    const struct schedule *const schedule = &f->schedules[which];
+    const char *const kind = schedule_kind(which);
+    const uint64_t seed = seed_of(f->name, kind);
+    int64_t from_ms, at_ms, until_ms = look->now_ms;
+    if (counts_from(look, stored, kind, &from_ms, err))
+        return -1;
+    while (timetable_last(&schedule->when, from_ms, until_ms, &at_ms)) {
+        const int64_t moved_ms = moved(schedule, seed, at_ms);
+        if (moved_ms <= look->now_ms) {
+            if (due(look, f, which, at_ms, moved_ms, has_model, err))
+                return -1;
+            from_ms = at_ms;
+            break;
+        }
+        until_ms = at_ms - 1;
+    }
+    wait_until(look, moved(schedule, seed, timetable_next(&schedule->when, from_ms)));
+    return 0;
+}
+
+/* ---- the first model ----------------------------------------------------------------- */
+
+static int serves(struct look *look, const char *forecaster, bool *yes, struct err *err)
+{
+    struct store_model *models = NULL;
+    size_t count = 0;
+    *yes = false;
+    if (store_models(look->store, forecaster, &models, &count, err))
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        *yes = *yes || models[i].serves;
+        store_model_fini(&models[i]);
+    }
+    free(models);
+    return 0;
+}
+
+/* How often it was tried for this revision, by what was remembered. */
+static json_int_t tries_of(const struct store_schedule *row, int64_t revision)
+{
+    json_t *const memo = row && row->memo ? json_loads(row->memo, 0, NULL) : NULL;
+    const bool same = json_integer_value(json_object_get(memo, "revision")) == revision;
+    const json_int_t tries =
+        same ? json_integer_value(json_object_get(memo, "tries")) : 0;
+    json_decref(memo);
+    return tries;
+}
+
+static int64_t wait_of(json_int_t tries)
+{
+    if (tries == 0)
+        return 0;
+    return (int64_t)FIRST_WAIT_MS
+           << (tries < FIRST_DOUBLINGS ? tries - 1 : FIRST_DOUBLINGS - 1);
+}
+
+static int make_first(struct look *look, const struct store_forecaster *stored,
+                      const struct forecaster *f, struct err *err)
+{
+    static const char kind[] = "first";
+    const struct store_schedule *const row = row_find(look, f->name, kind);
+    const json_int_t tries = tries_of(row, stored->revision);
+    size_t rows = 0;
+    struct err none = {0};
+    if (row && row->fired_ms <= look->now_ms &&
+        row->fired_ms + wait_of(tries) > look->now_ms)
+        return 0;
+    if (forecaster_rows(f, look->store, look->now_ms, &rows, &none))
+        return none.code == ERR_CONFLICT ? 0 : err_set(err, none.code, "%s", none.msg);
+    if (rows < model_rows_for_candidates(&f->spec))
+        return 0;
+    const struct store_job_wish wish = {
+        .kind = "train", .forecaster = f->name, .reason = "there is no model yet"};
+    char memo[80];
+    snprintf(memo, sizeof memo, "{\"revision\": %" PRId64 ", \"tries\": %" PRId64 "}",
+             stored->revision, (int64_t)tries + 1);
+    return fire(look, f->name, kind, look->now_ms, memo, &wish, err);
+}
+
+/* ---- all of them --------------------------------------------------------------------- */
+
+static int forecaster_look(struct look *look, const struct store_forecaster *stored,
+                           struct err *err)
+{
+    struct forecaster f = {0};
+    bool any = false, has_model = false;
+    if (forecaster_load(stored, &f, err))
+        return -1;
+    for (size_t s = 0; s < SCHEDULES; s++)
+        any = any || f.schedules[s].set;
+    int result = any ? serves(look, f.name, &has_model, err) : 0;
+    if (result == 0 && !has_model && f.schedules[SCHEDULE_TRAIN].set)
+        result = make_first(look, stored, &f, err);
+    for (size_t s = 0; result == 0 && s < SCHEDULES; s++)
+        if (f.schedules[s].set)
+            result = see_to(look, stored, &f, s, has_model, err);
+    forecaster_fini(&f);
+    return result;
+}
+
+int scheduler_look(struct store *store, struct clock clock, size_t *queued,
+                   int64_t *next_ms, struct err *err)
+{
+    struct look look = {.store = store, .now_ms = clock_now_ms(&clock)};
+    struct store_forecaster *all = NULL;
+    size_t count = 0;
+    look.next_ms = look.now_ms + LOOK_MS;
+    *queued = 0;
+    *next_ms = look.next_ms;
+    if (store_schedules(store, &look.rows, &look.row_count, err))
+        return -1;
+    const int result = store_forecasters(store, &all, &count, err);
+    for (size_t i = 0; i < count; i++) {
+        struct err why = {0};
+        if (forecaster_look(&look, &all[i], &why))
+            log_error("cannot keep the schedules of forecaster=%s: %s", all[i].name,
+                      why.msg);
+        store_forecaster_fini(&all[i]);
+    }
+    free(all);
+    store_schedules_fini(look.rows, look.row_count);
+    *queued = look.queued;
+    *next_ms = look.next_ms;
+    return result;
+}
+
+/* ---- the thread ---------------------------------------------------------------------- */
+
+struct scheduler {
+    struct store *store;
+    struct clock clock;
+    void (*queued)(void *ctx);
+    void *ctx;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards woken */
+    pthread_cond_t changed;
+    bool woken;
+    atomic_bool stop;
+    atomic_int_fast64_t beat_ms;
+};
+
+int64_t scheduler_beat_ms(const struct scheduler *s)
+{
+    return atomic_load(&s->beat_ms);
+}
+
+/* The clock that schedules go by may be set meanwhile: never for longer than a second
+ * without a look at it. */
+static void rest(struct scheduler *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += 1;
+    pthread_mutex_lock(&s->lock);
+    while (!s->woken && !atomic_load(&s->stop))
+        if (pthread_cond_timedwait(&s->changed, &s->lock, &until))
+            break;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool take_woken(struct scheduler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    const bool woken = s->woken;
+    s->woken = false;
+    pthread_mutex_unlock(&s->lock);
+    return woken;
+}
+
+static void *scheduler_main(void *arg)
+{
+    struct scheduler *const s = arg;
+    int64_t last_ms = 0, next_ms = 0;
+    pthread_setname_np(pthread_self(), "frwkvd-clock");
+    while (!atomic_load(&s->stop)) {
+        const int64_t now_ms = clock_now_ms(&s->clock);
+        atomic_store(&s->beat_ms, time_monotonic_ms());
+        if (take_woken(s) || now_ms >= next_ms || now_ms < last_ms) {
+            struct err err = {0};
+            size_t queued = 0;
+            if (scheduler_look(s->store, s->clock, &queued, &next_ms, &err))
+                log_error("cannot look at the schedules: %s", err.msg);
+            last_ms = now_ms;
+            if (queued)
+                s->queued(s->ctx);
+        }
+        rest(s);
+    }
+    return NULL;
+}
+
+void scheduler_free(struct scheduler *s)
+{
+    if (!s)
+        return;
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+struct scheduler *scheduler_start(struct store *store, struct clock clock,
+                                  void (*queued)(void *ctx), void *ctx, struct err *err)
+{
+    struct scheduler *const s = mem_new(1, sizeof *s);
+    *s = (struct scheduler){.store = store, .clock = clock, .queued = queued, .ctx = ctx};
+    atomic_store(&s->beat_ms, time_monotonic_ms());
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    const int failed = pthread_create(&s->thread, NULL, scheduler_main, s);
+    if (!failed)
+        return s;
+    err_set(err, ERR_IO, "cannot start a thread: %s", strerrordesc_np(failed));
+    scheduler_free(s);
+    return NULL;
+}
+
+void scheduler_wake(struct scheduler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->woken = true;
+    pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void scheduler_stop(struct scheduler *s)
+{
+    if (!s)
+        return;
+    atomic_store(&s->stop, true);
+    scheduler_wake(s);
+    pthread_join(s->thread, NULL);
+}
