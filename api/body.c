@@ -109,7 +109,8 @@ static int unpack_snappy(struct request *req, struct block *out, struct err *err
 
 int body_unpack(struct request *req, struct err *err)
 {
-    if (req->encoding == ENCODING_NONE || req->body_len == 0)
+    if (req->encoding == ENCODING_NONE ||
+        (req->body_len == 0 && req->encoding == ENCODING_GZIP))
         return 0;
     struct block out = {0};
     const int rc = req->encoding == ENCODING_GZIP ? unpack_gzip(req, &out, err)

@@ -11,6 +11,9 @@
 request_handler samples_post, samples_get, import_post, series_get;
 request_push import_push;
 
+/* remote_write.c */
+request_handler remote_write_post;
+
 /* forecasters.c, models.c */
 request_handler forecasters_get, forecaster_get, forecaster_put, forecaster_delete;
 request_handler models_get, restore_post;

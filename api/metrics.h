@@ -19,14 +19,21 @@ struct route;
 struct metrics *metrics_new(void) __attribute__((warn_unused_result));
 void metrics_free(struct metrics *metrics);
 
-enum dialect { DIALECT_JSON, DIALECT_CSV, DIALECT_COUNT };
+enum dialect {
+    DIALECT_JSON,
+    DIALECT_CSV,
+    DIALECT_REMOTE_WRITE,
+    DIALECT_COUNT,
+};
 
 enum reject_reason {
-    REJECT_INVALID,  /* it, or another of its request, breaks a rule */
-    REJECT_FUTURE,   /* too far ahead of the clock, it or another of its request */
-    REJECT_CONFLICT, /* two values for one series and time in one request */
-    REJECT_BUSY,     /* overload: the client was told to come back */
-    REJECT_STORE,    /* the store could not keep it */
+    REJECT_INVALID,    /* it, or another of its request, breaks a rule */
+    REJECT_FUTURE,     /* too far ahead of the clock, it or another of its request */
+    REJECT_CONFLICT,   /* two values for one series and time in one request */
+    REJECT_BUSY,       /* overload: the client was told to come back */
+    REJECT_STORE,      /* the store could not keep it */
+    REJECT_STALE,      /* a marker of Prometheus: the series has ended */
+    REJECT_NOT_FINITE, /* NaN or infinite, which some protocols send for "no value" */
     REJECT_COUNT,
 };
 

@@ -7,7 +7,12 @@
 
 #include "api/handlers.h"
 #include "api/problem.h"
+#include "api/remote_write.h"
 #include "base/mem.h"
+
+#define REMOTE_WRITE                                                                     \
+    .body = BODY_COLLECTED, .snappy = true, .type = "application/x-protobuf",            \
+    .refuse = remote_write_refuse, .help = "Prometheus remote_write 1.0"
 
 static const struct route table[] = {
     {"GET", "/", index_get, .help = "this text"},
@@ -17,6 +22,8 @@ static const struct route table[] = {
      .help = "read one series: series, from, to, as_of, limit, format=json|csv"},
     {"POST", "/v1/import", import_post, import_push, BODY_IMPORT,
      .help = "store a CSV stream: format=wide|long, zone, time_column, prefix, history"},
+    {"POST", "/api/v1/write", remote_write_post, REMOTE_WRITE},
+    {"POST", "/api/v1/push", remote_write_post, REMOTE_WRITE},
     {"GET", "/v1/series", series_get, .help = "find series: select, limit"},
     {"GET", "/v1/forecasters", forecasters_get, .help = "all definitions"},
     {"GET", "/v1/forecasters/{name}", forecaster_get, .help = "one definition"},

@@ -223,24 +223,31 @@ int labels_parse(const char *text, size_t len, struct labels *out, struct err *e
     return labels_format(out, canonical, err); /* names it, and fits */
 }
 
-int labels_add(struct labels *labels, const char *name, const char *value,
-               struct err *err)
+int labels_add_n(struct labels *labels, const char *name, size_t name_len,
+                 const char *value, size_t value_len, struct err *err)
 {
     char quoted[TEXT_QUOTE_SIZE];
-    if (!is_name(name, false))
+    if (name_len == 0 || name_len >= LABELS_TEXT_MAX ||
+        name_length(name, name_len, false) != name_len)
         return err_set(err, ERR_INVALID,
                        "label: name must be of [a-zA-Z_][a-zA-Z0-9_]*, got %s",
-                       text_quote(name, strlen(name), quoted));
-    if (!text_is_utf8(value, strlen(value)))
-        return err_set(err, ERR_INVALID, "label: value of %s must be UTF-8, got %s", name,
-                       text_quote(value, strlen(value), quoted));
+                       text_quote(name, name_len, quoted));
+    if (!text_is_utf8(value, value_len))
+        return err_set(err, ERR_INVALID, "label: value of %.*s must be UTF-8, got %s",
+                       (int)name_len, name, text_quote(value, value_len, quoted));
     const size_t kept = labels->used;
-    const char *own_name = heap_copy(heap_of(labels), name, strlen(name));
-    const char *own_value = heap_copy(heap_of(labels), value, strlen(value));
+    const char *own_name = heap_copy(heap_of(labels), name, name_len);
+    const char *own_value = heap_copy(heap_of(labels), value, value_len);
     if (own_name && own_value && insert(labels, own_name, own_value, err) == 0)
         return 0;
     labels->used = kept;
     return err_set(err, ERR_INVALID, "series: must be below %d bytes", LABELS_TEXT_MAX);
+}
+
+int labels_add(struct labels *labels, const char *name, const char *value,
+               struct err *err)
+{
+    return labels_add_n(labels, name, strlen(name), value, strlen(value), err);
 }
 
 const char *labels_get(const struct labels *labels, const char *name)

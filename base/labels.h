@@ -47,6 +47,10 @@ int labels_parse(const char *text, size_t len, struct labels *out, struct err *e
 int labels_add(struct labels *labels, const char *name, const char *value,
                struct err *err);
 
+/* The same of texts without a final zero. */
+int labels_add_n(struct labels *labels, const char *name, size_t name_len,
+                 const char *value, size_t value_len, struct err *err);
+
 /* NULL where there is no such label. */
 const char *labels_get(const struct labels *labels, const char *name);
 

@@ -39,8 +39,8 @@ struct fixture {
     struct store *store;
     struct serving *serving;
     struct api *api;
-    struct api_config config; /* change and restart, */
-    size_t queue_samples_max; /* and so here; 0: the store's default */
+    struct api_config config;                   /* change and restart, */
+    size_t queue_samples_max, head_samples_max; /* and so here; 0: the store's default */
 };
 
 static inline int64_t fixture_now(void *ctx)
@@ -62,6 +62,8 @@ static inline void fixture_start(struct fixture *f)
     options.clock = clock;
     if (f->queue_samples_max)
         options.queue_samples_max = f->queue_samples_max;
+    if (f->head_samples_max)
+        options.head_samples_max = f->head_samples_max;
     f->store = store_open(uri, &options, &err);
     free(uri);
     if (!f->store)
