@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/civil.h"
+#include "base/covariates.h"
 #include "base/mem.h"
 #include "base/zone.h"
 
@@ -51,6 +52,7 @@ void grid_fini(struct grid *grid)
         free(grid->names[col]);
     free(grid->names);
     free(grid->values);
+    covariates_free(grid->covariates);
     *grid = (struct grid){0};
 }
 
@@ -238,6 +240,7 @@ int grid_slice(const struct grid *grid, size_t from, size_t to, struct grid *out
     for (size_t col = 0; col < grid->cols; col++)
         if (grid->names[col])
             grid_name(out, col, grid->names[col]);
+    out->covariates = covariates_slice(grid->covariates, from);
     return 0;
 }
 

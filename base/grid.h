@@ -18,6 +18,8 @@
 
 #include "base/err.h"
 
+struct covariates;
+
 struct sample {
     int64_t time_ms;
     double value;
@@ -52,6 +54,8 @@ struct grid {
     size_t rows, cols;
     double *values; /* rows x cols, owned */
     char **names;   /* cols canonical series names, owned */
+    /* What is known in advance of its steps and those after them; owned, NULL: none. */
+    struct covariates *covariates;
 };
 
 /* All values missing.  ERR_INVALID past GRID_CELLS_MAX cells, ERR_NO_MEMORY. */
@@ -90,7 +94,7 @@ void grid_column_sample(struct grid_column *column, struct sample sample);
 void grid_column_summary(struct grid_column *column, const struct summary *summary);
 void grid_column_end(struct grid_column *column);
 
-/* A copy of rows [from, to). */
+/* A copy of rows [from, to), with all that is known in advance from there on. */
 int grid_slice(const struct grid *grid, size_t from, size_t to, struct grid *out,
                struct err *err);
 

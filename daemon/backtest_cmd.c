@@ -90,9 +90,10 @@ static void print_json(const struct backtest *b, const struct grid *grid,
     json_object_set_new(settings, "split", json_string(b->split_text));
     json_object_set_new(settings, "season", json_integer((json_int_t)report->season));
     json_t *const all = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o}", "data", csv_job_data_json(&b->job, grid), "settings",
-        settings, "results", training_figures_json(report, b->job.spec.horizon),
-        "champion", training_champions_json(report, column_name, grid), "history",
+        "{s:o, s:o, s:o, s:o, s:o, s:o}", "data", csv_job_data_json(&b->job, grid),
+        "settings", settings, "covariates", csv_job_covariates_json(report), "results",
+        training_figures_json(report, b->job.spec.horizon), "champion",
+        training_champions_json(report, column_name, grid), "history",
         training_epochs_json(report));
     json_dumpf(all, stdout, JSON_REAL_PRECISION(10));
     putchar('\n');
@@ -128,6 +129,9 @@ static void print_text(const struct backtest *b, const struct grid *grid,
            b->job.file, grid->cols, grid->rows, report->windows_fit, report->windows_stop,
            report->windows_judge, report->season);
     print_table(report);
+    if (report->covariate_count)
+        putchar('\n');
+    csv_job_covariates_print(report);
     if (report->note[0])
         printf("\n%s\n", report->note);
 }
@@ -137,7 +141,7 @@ static int run(struct backtest *b, struct err *err)
     struct grid grid = {0};
     struct model_report report = {0};
     int result = -1;
-    if (csv_grid_read(b->job.file, &b->job.csv, &grid, err))
+    if (csv_job_grid(&b->job, &grid, err))
         goto out;
     b->progress = progress_start();
     const struct model_hooks hooks = {.progress = training_progress_show,

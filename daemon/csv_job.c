@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/calendar.h"
+#include "base/covariates.h"
+#include "base/mem.h"
 #include "base/time.h"
 #include "daemon/cores.h"
 #include "daemon/csv_grid.h"
@@ -24,6 +27,10 @@ const char csv_job_help[] =
     "  --lookback N        steps the model sees; default 96\n"
     "  --horizon N         steps to forecast; default 96\n"
     "  --season N          steps of the season; default: found in the data\n"
+    "  --covariates FILE   what is known in advance: wide, one column a covariate\n"
+    "  --calendar LIST     hour,weekday: the calendar in ZONE as covariates\n"
+    "  --missing HOW       a covariate's value that is missing: error (default),\n"
+    "                      hold the last one, or zero\n"
     "  --preset NAME       default or paper\n"
     "  --mixer NAME        rwkv7\n"
     "  --seed N            of everything random; default 1\n"
@@ -100,6 +107,32 @@ static int zone_take(struct csv_job *job, const char *value, struct err *err)
     return job->zone ? 1 : -1;
 }
 
+static int calendar_take(struct csv_job *job, const char *value, struct err *err)
+{
+    char *const words = mem_text(value);
+    int rc = 1;
+    for (char *rest = words, *word; rc == 1 && (word = strsep(&rest, ","));) {
+        const int part = calendar_part_parse(word);
+        if (part < 0)
+            rc = err_set(err, ERR_INVALID,
+                         "--calendar: must be hour, weekday or both, got \"%s\"", word);
+        else
+            job->covariates.parts |= 1u << part;
+    }
+    free(words);
+    return rc;
+}
+
+static int missing_take(struct csv_job *job, const char *value, struct err *err)
+{
+    const int gap = covariate_gap_parse(value);
+    if (gap < 0)
+        return err_set(err, ERR_INVALID,
+                       "--missing: must be error, hold or zero, got \"%s\"", value);
+    job->spec.gap = (enum covariate_gap)gap;
+    return 1;
+}
+
 static int set_take(struct csv_job *job, const char *value, struct err *err)
 {
     if (!strchr(value, '='))
@@ -131,6 +164,12 @@ int csv_job_option(struct csv_job *job, int option, const char *value, struct er
         return size_take("--horizon", value, 1, MODEL_HORIZON_MAX, &spec->horizon, err);
     case 'S':
         return size_take("--season", value, 1, MODEL_LOOKBACK_MAX, &spec->season, err);
+    case 'O':
+        return job->covariates.file = value, 1;
+    case 'D':
+        return calendar_take(job, value, err);
+    case 'I':
+        return missing_take(job, value, err);
     case 'P':
         return job->preset = value, 1;
     case 'M':
@@ -176,6 +215,38 @@ int csv_job_settle(struct csv_job *job, struct err *err)
         if (pair_apply(settings, job->sets[i], err))
             return -1;
     return model_spec_check(&job->spec, err);
+}
+
+int csv_job_grid(const struct csv_job *job, struct grid *out, struct err *err)
+{
+    struct csv_covariates from = job->covariates;
+    from.zone = job->zone;
+    if (csv_grid_read(job->file, &job->csv, out, err) == 0 &&
+        csv_covariates_read(&from, job->spec.horizon, out, err) == 0)
+        return 0;
+    grid_fini(out);
+    return -1;
+}
+
+json_t *csv_job_covariates_json(const struct model_report *report)
+{
+    json_t *const list = json_array();
+    for (size_t i = 0; i < report->covariate_count; i++) {
+        const struct model_covariate *const c = &report->covariates[i];
+        json_array_append_new(list, json_pack("{s:s, s:f, s:I}", "name", c->name, "known",
+                                              c->known, "series", (json_int_t)c->series));
+    }
+    return list;
+}
+
+void csv_job_covariates_print(const struct model_report *report)
+{
+    for (size_t i = 0; i < report->covariate_count; i++) {
+        const struct model_covariate *const c = &report->covariates[i];
+        printf("covariate %s: helps %zu of %zu series; known a horizon ahead in %.0f %% "
+               "of the past\n",
+               c->name, c->series, report->series_count, 100 * c->known);
+    }
 }
 
 json_t *csv_job_data_json(const struct csv_job *job, const struct grid *grid)

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/grid.h"
 #include "base/zone.h"
+#include "daemon/csv_covariates.h"
 #include "model/model.h"
 
 enum { CSV_JOB_SETS_MAX = 64 };
@@ -25,6 +26,7 @@ struct csv_job {
     const char *file;
     struct csv_options csv;
     struct zone *zone;
+    struct csv_covariates covariates;
     const char *preset, *mixer, *seed;
     const char *sets[CSV_JOB_SETS_MAX];
     size_t set_count;
@@ -45,6 +47,9 @@ void csv_job_fini(struct csv_job *job);
         {"lookback", required_argument, NULL, 'L'},                                      \
         {"horizon", required_argument, NULL, 'H'},                                       \
         {"season", required_argument, NULL, 'S'},                                        \
+        {"covariates", required_argument, NULL, 'O'},                                    \
+        {"calendar", required_argument, NULL, 'D'},                                      \
+        {"missing", required_argument, NULL, 'I'},                                       \
         {"preset", required_argument, NULL, 'P'},                                        \
         {"mixer", required_argument, NULL, 'M'}, {"seed", required_argument, NULL, 'R'}, \
         {"set", required_argument, NULL, 'V'},                                           \
@@ -62,6 +67,13 @@ int csv_job_option(struct csv_job *job, int option, const char *value, struct er
 
 /* Applies what was collected: checks settings and ranges. */
 int csv_job_settle(struct csv_job *job, struct err *err);
+
+/* Reads the file, and what is known in advance of its steps and a horizon more. */
+int csv_job_grid(const struct csv_job *job, struct grid *out, struct err *err);
+
+/* [{"name","known","series"}] of the covariates, and the same as lines of text. */
+json_t *csv_job_covariates_json(const struct model_report *report);
+void csv_job_covariates_print(const struct model_report *report);
 
 /* {"file","rows","series","step_s","first","last","missing"} of what was read. */
 json_t *csv_job_data_json(const struct csv_job *job, const struct grid *grid);

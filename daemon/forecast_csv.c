@@ -111,6 +111,7 @@ static void print_text(const struct csv_job *job, const struct answers *a)
         putchar('\n');
         outlook_fini(&o);
     }
+    csv_job_covariates_print(model_report(a->model));
     if (model_report(a->model)->note[0])
         printf("%s\n", model_report(a->model)->note);
 }
@@ -158,11 +159,12 @@ static void print_json(const struct csv_job *job, const struct answers *a)
     for (size_t i = 0; i < a->grid.cols; i++)
         json_array_append_new(series, series_json(a, job->spec.horizon, i));
     json_t *const all = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o}", "data", csv_job_data_json(job, &a->grid),
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "data", csv_job_data_json(job, &a->grid),
         "settings", csv_job_settings_json(job), "results",
         training_figures_json(report, job->spec.horizon), "champion",
         training_champions_json(report, column_name, &a->grid), "history",
-        training_epochs_json(report), "forecast", series);
+        training_epochs_json(report), "covariates", csv_job_covariates_json(report),
+        "forecast", series);
     json_dumpf(all, stdout, JSON_REAL_PRECISION(10));
     putchar('\n');
     json_decref(all);
@@ -172,8 +174,7 @@ int forecast_csv(const struct csv_job *job, struct err *err)
 {
     struct answers a = {0};
     int result = -1;
-    if (csv_grid_read(job->file, &job->csv, &a.grid, err) || train(job, &a, err) ||
-        forecast(job, &a, err))
+    if (csv_job_grid(job, &a.grid, err) || train(job, &a, err) || forecast(job, &a, err))
         goto out;
     if (job->json)
         print_json(job, &a);

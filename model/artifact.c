@@ -45,6 +45,7 @@ void model_free(struct model *model)
     free(model->verdicts);
     for (int c = 0; c < CANDIDATES; c++)
         bands_fini(&model->bands[c]);
+    effects_fini(&model->effects);
     free(model->theta);
     network_fold_free(model->fold);
     model_report_fini(&model->report);

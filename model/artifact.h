@@ -8,6 +8,7 @@
 #include "base/real.h"
 #include "model/candidate.h"
 #include "model/conformal.h"
+#include "model/effect.h"
 #include "model/model.h"
 #include "model/network.h"
 #include "model/referee.h"
@@ -23,6 +24,8 @@ struct model {
     char **names;
     size_t *by_name;   /* indices of names in strcmp() order */
     double *mean, *sd; /* of each series, of all rows */
+
+    struct effects effects; /* of covariates; without columns where there are none */
 
     struct profile *profiles; /* (series + 1); the last for strangers */
     unsigned char *contexts;  /* (series + 1) kinds of in_context.h; as profiles */

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "model/candidate.h"
 #include "model/cut.h"
+#include "model/effect.h"
 #include "model/fit.h"
 #include "model/frwkv.h"
 #include "model/in_context.h"
@@ -34,7 +35,9 @@ struct backtest {
     struct cut cut;
     unsigned mask; /* candidates that take part */
     size_t season;
-    struct panel panel;
+    struct panel panel, less; /* the second: less what covariates do */
+    struct effects effects;
+    struct effect_view effect;
     struct fit fit;
     struct frwkv frwkv;
     struct referee referee;
@@ -64,7 +67,7 @@ static bool takes_part(const struct backtest *b, int candidate)
 
 static int train_frwkv(struct backtest *b, const struct grid *grid, struct err *err)
 {
-    if (fit_init(&b->fit, &b->panel, &b->cut, b->spec, b->season,
+    if (fit_init(&b->fit, &b->less, &b->cut, b->spec, b->season,
                  fit_fingerprint(grid, b->spec, &b->cut), b->hooks, b->pool, err))
         return -1;
     if (b->fit.windows.count == 0 || b->fit.stop.count == 0)
@@ -89,6 +92,8 @@ static int hear(struct backtest *b, size_t from, size_t to, unsigned mask, unsig
         .profiles = b->profiles,
         .contexts = b->contexts,
         .frwkv = &b->frwkv,
+        .less = &b->less,
+        .effect = b->effect.effects ? &b->effect : NULL,
     };
     struct windows windows;
     if (windows_init(&windows, &b->panel, b->spec->lookback, b->spec->horizon, b->season,
@@ -135,6 +140,7 @@ static int fill_report(struct backtest *b, struct model_report *report, struct e
                    b->fit.params);
     report_champions(report, b->verdicts, S);
     report_epochs(report, &b->fit.state);
+    report_covariates(report, &b->effects);
     report->windows_fit = b->fit.windows.count;
     report->windows_stop = b->fit.stop.count;
     return 0;
@@ -156,10 +162,13 @@ int model_backtest(const struct grid *grid, const struct model_spec *spec,
     b.pool = threads_start(hooks ? hooks->threads : 1);
     b.season = spec->season ? spec->season : panel_season(&b.panel, b.cut.fit);
     b.profiles = mem_new(grid->cols + 1, sizeof *b.profiles);
-    profile_choose(&b.panel, spec->horizon, b.season, b.cut.stop, b.profiles);
+    if (effects_begin(&b.effects, &b.effect, &b.less, grid, &b.panel, spec, b.season,
+                      b.cut.fit, err))
+        goto out;
+    profile_choose(&b.less, spec->horizon, b.season, b.cut.stop, b.profiles);
     b.contexts = mem_new(grid->cols + 1, 1);
     if (takes_part(&b, CANDIDATE_IN_CONTEXT))
-        in_context_choose(&b.panel, b.profiles, spec->horizon, b.season, b.cut.stop,
+        in_context_choose(&b.less, b.profiles, spec->horizon, b.season, b.cut.stop,
                           b.contexts);
     b.verdicts = mem_new((grid->cols + 1) * MODEL_BUCKETS, sizeof *b.verdicts);
     if ((takes_part(&b, CANDIDATE_FRWKV) && train_frwkv(&b, grid, err)) ||
@@ -176,6 +185,9 @@ out:
     referee_fini(&b.referee);
     frwkv_fini(&b.frwkv);
     fit_fini(&b.fit);
+    effect_less_fini(&b.less, &b.panel);
+    effect_view_fini(&b.effect);
+    effects_fini(&b.effects);
     threads_stop(b.pool);
     panel_fini(&b.panel);
     if (rc)

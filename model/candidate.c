@@ -3,18 +3,33 @@
 
 #include <string.h>
 
+#include "model/effect.h"
 #include "model/model.h"
 
 enum { TAIL_SEASONS = 4 };
 
 const struct candidate candidates[CANDIDATES] = {
-    [CANDIDATE_NAIVE] = {"naive", false, naive_forecast},
-    [CANDIDATE_SEASONAL_NAIVE] = {"seasonal_naive", false, seasonal_forecast},
-    [CANDIDATE_DRIFT] = {"drift", false, drift_forecast},
-    [CANDIDATE_PROFILE] = {"profile", false, profile_forecast},
-    [CANDIDATE_IN_CONTEXT] = {"in_context", false, in_context_forecast},
-    [CANDIDATE_FRWKV] = {"frwkv", true, frwkv_forecast},
+    [CANDIDATE_NAIVE] = {"naive", false, false, naive_forecast},
+    [CANDIDATE_SEASONAL_NAIVE] = {"seasonal_naive", false, false, seasonal_forecast},
+    [CANDIDATE_DRIFT] = {"drift", false, false, drift_forecast},
+    [CANDIDATE_PROFILE] = {"profile", false, true, profile_forecast},
+    [CANDIDATE_IN_CONTEXT] = {"in_context", false, true, in_context_forecast},
+    [CANDIDATE_FRWKV] = {"frwkv", true, true, frwkv_forecast},
 };
+
+void candidate_forecast(int candidate, const struct candidate_task *task,
+                        const struct origin *at, size_t count, double *y)
+{
+    const struct candidate *const c = &candidates[candidate];
+    struct candidate_task less = *task;
+    if (!c->covariates || !task->effect) {
+        c->forecast(task, at, count, y);
+        return;
+    }
+    less.panel = task->less;
+    c->forecast(&less, at, count, y);
+    effect_add(task->effect, task->panel, at, count, task->P, y);
+}
 
 int candidate_find(const char *name)
 {

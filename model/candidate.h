@@ -16,6 +16,7 @@
 #include "model/panel.h"
 #include "model/profile.h"
 
+struct effect_view;
 struct frwkv;
 
 enum {
@@ -35,11 +36,14 @@ struct candidate_task {
     const struct profile *profiles;
     const unsigned char *contexts; /* kinds of in_context.h; NULL: level for all */
     struct frwkv *frwkv;           /* NULL where nothing was trained */
+    /* The panel less what covariates do to it, and where that is read; NULL: none. */
+    const struct panel *less;
+    struct effect_view *effect;
 };
 
 struct candidate {
     const char *name;
-    bool trained;
+    bool trained, covariates; /* the second: it sees the panel less their effect */
     /* y (count,P,W), W = panel->width: forecasts from count origins; NaN where there
      * is nothing to forecast from. */
     void (*forecast)(const struct candidate_task *task, const struct origin *at,
@@ -47,6 +51,10 @@ struct candidate {
 };
 
 extern const struct candidate candidates[CANDIDATES];
+
+/* What a candidate answers, with the effect of covariates where it takes them. */
+void candidate_forecast(int candidate, const struct candidate_task *task,
+                        const struct origin *at, size_t count, double *y);
 
 /* Index of a name, or -1. */
 int candidate_find(const char *name);

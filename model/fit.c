@@ -17,6 +17,11 @@ static void digest_setting(void *ctx, const char *key, const char *value,
     digest_text(ctx, value);
 }
 
+static void digest_take(void *ctx, const void *bytes, size_t len)
+{
+    digest_bytes(ctx, bytes, len);
+}
+
 uint64_t fit_fingerprint(const struct grid *grid, const struct model_spec *spec,
                          const struct cut *cut)
 {
@@ -36,6 +41,10 @@ uint64_t fit_fingerprint(const struct grid *grid, const struct model_spec *spec,
     model_settings_each(&spec->settings, digest_setting, &d);
     for (size_t c = 0; c < grid->cols; c++)
         digest_text(&d, grid->names[c] ? grid->names[c] : "");
+    if (grid->covariates) {
+        digest_number(&d, spec->gap);
+        covariates_each_byte(grid->covariates, digest_take, &d);
+    }
     digest_bytes(&d, grid->values, grid->rows * grid->cols * sizeof *grid->values);
     return d.state;
 }

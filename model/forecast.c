@@ -17,17 +17,20 @@
 
 #include "base/mem.h"
 #include "model/artifact.h"
+#include "model/effect.h"
 #include "model/frwkv.h"
 
 enum { CHUNK = 32 }; /* series at a time */
 
 struct forecaster_work {
-    size_t rows;           /* of the tail looked at */
-    size_t tail;           /* of them, by most candidates */
-    struct panel raw;      /* (rows, CHUNK), one series a window */
-    struct panel z;        /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */
+    size_t rows, origin; /* of the tail looked at; the row after its last */
+    size_t tail;         /* of them, by most candidates */
+    struct panel raw;    /* (rows, CHUNK), one series a window */
+    struct panel less;   /* the same less the effect of covariates, where some have any */
+    struct panel z;      /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */
     double *y[CANDIDATES]; /* (CHUNK, P); the network's of a joint model (P, series) */
     struct frwkv frwkv;
+    struct effect_view view; /* of this tail's covariates */
     bool has_network;
     bool serves[CANDIDATES]; /* anybody */
 };
@@ -37,7 +40,8 @@ struct column {
     size_t index;  /* in the request */
     size_t series; /* in the model, or its count for a stranger */
     double mean, sd, missing;
-    bool seen; /* any value in the part of the tail that every candidate reads */
+    bool effect; /* of covariates: the series uses some */
+    bool seen;   /* any value in the part of the tail that every candidate reads */
 };
 
 /* ---- work space -------------------------------------------------------------------- */
@@ -58,6 +62,8 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
     w->rows = model_tail_rows(model);
     w->tail = candidate_tail(model->spec.lookback, model->season, P);
     bool ok = panel_space(&w->raw, w->rows, CHUNK, 1) == 0;
+    if (model->effects.columns)
+        ok &= panel_space(&w->less, w->rows, CHUNK, 1) == 0;
     if (model->theta)
         ok &= panel_space(&w->z, w->rows, joint ? width : CHUNK, width) == 0;
     for (int c = 0; c < CANDIDATES; c++) {
@@ -83,6 +89,7 @@ void forecaster_work_free(struct forecaster_work *work)
     if (!work)
         return;
     panel_fini(&work->raw);
+    panel_fini(&work->less);
     panel_fini(&work->z);
     for (int c = 0; c < CANDIDATES; c++)
         free(work->y[c]);
@@ -103,6 +110,7 @@ static struct column look_up(const struct model *m, const struct grid *tail, siz
         c.seen |= here && rows - i <= recent_rows;
         recent += here && rows - i <= m->spec.lookback;
     }
+    c.effect = effects_mask(&m->effects, c.series) != 0;
     c.missing = 1 - (double)recent / (double)m->spec.lookback;
     if (c.series < m->series) {
         c.mean = m->mean[c.series];
@@ -123,6 +131,15 @@ static void copy_column(struct panel *p, size_t to, const struct grid *tail,
         const double x = values[i * tail->cols];
         p->z[i * p->cols + to] = isfinite(x) ? (x - mean) / sd : (double)NAN;
     }
+}
+
+/* Column `to` of p, which holds c's values in this unit, less the effect. */
+static void take_effect(const struct forecaster_work *w, struct panel *p, size_t to,
+                        const struct grid *tail, const struct column *c, double unit)
+{
+    const size_t first = tail->rows - p->rows;
+    for (size_t i = 0; c->effect && i < p->rows; i++)
+        p->z[i * p->cols + to] -= unit * effect_past(&w->view, c->series, first + i);
 }
 
 /* ---- who serves -------------------------------------------------------------------- */
@@ -150,14 +167,18 @@ static void run_simple(const struct model *m, struct forecaster_work *w,
     struct origin at[CHUNK];
     struct profile profiles[CHUNK];
     unsigned char contexts[CHUNK];
-    w->raw.cols = count;
+    w->raw.cols = w->less.cols = count;
     for (size_t i = 0; i < count; i++) {
         profiles[i] = m->profiles[columns[i].series];
         contexts[i] = m->contexts[columns[i].series];
         copy_column(&w->raw, i, tail, &columns[i], 0, 1);
+        if (w->less.z) {
+            copy_column(&w->less, i, tail, &columns[i], 0, 1);
+            take_effect(w, &w->less, i, tail, &columns[i], columns[i].sd);
+        }
         at[i] = (struct origin){(uint32_t)w->raw.rows, (uint32_t)i};
     }
-    const struct candidate_task task = {
+    const struct candidate_task plain = {
         .panel = &w->raw,
         .P = m->spec.horizon,
         .season = m->season,
@@ -165,9 +186,12 @@ static void run_simple(const struct model *m, struct forecaster_work *w,
         .profiles = profiles,
         .contexts = contexts,
     };
+    struct candidate_task less = plain;
+    less.panel = w->less.z ? &w->less : &w->raw;
     for (int c = 0; c < CANDIDATES; c++)
         if (!candidates[c].trained && w->serves[c])
-            candidates[c].forecast(&task, at, count, w->y[c]);
+            candidates[c].forecast(candidates[c].covariates ? &less : &plain, at, count,
+                                   w->y[c]);
 }
 
 static void run_network(const struct model *m, struct forecaster_work *w,
@@ -194,6 +218,7 @@ static void run_network_each(const struct model *m, struct forecaster_work *w,
     for (size_t i = 0; i < count; i++)
         if (needs_network(m, &columns[i])) {
             copy_column(&w->z, i, tail, &columns[i], columns[i].mean, columns[i].sd);
+            take_effect(w, &w->z, i, tail, &columns[i], 1);
             place[n] = i;
             at[n++] = (struct origin){(uint32_t)w->z.rows, (uint32_t)i};
         }
@@ -216,6 +241,7 @@ static void run_network_joint(const struct model *m, struct forecaster_work *w,
         if (columns[i].series < m->series) {
             const struct column *const c = &columns[i];
             copy_column(&w->z, c->series, tail, c, c->mean, c->sd);
+            take_effect(w, &w->z, c->series, tail, c, 1);
             needed |= needs_network(m, c);
         }
     const struct origin at = {(uint32_t)w->z.rows, 0};
@@ -237,7 +263,8 @@ static double bounded(const struct model_spec *spec, double x)
     return fmin(fmax(x, least), most);
 }
 
-/* Place i of the chunk: the point forecast of one candidate, in the data's units. */
+/* Place i of the chunk: the point forecast of one candidate, in the data's units, without
+ * the effect of covariates. */
 static double point(const struct model *m, const struct forecaster_work *w,
                     const struct column *c, size_t i, int candidate, size_t j)
 {
@@ -250,15 +277,19 @@ static double point(const struct model *m, const struct forecaster_work *w,
 }
 
 /* False where the network's answer is not finite. */
-static bool fill_values(const struct model *m, const struct forecaster_work *w,
+static bool fill_values(const struct model *m, struct forecaster_work *w,
                         const struct column *c, size_t i, size_t horizon,
                         const double *quantiles, size_t count,
                         struct model_answer *answer)
 {
+    const double *const effect =
+        c->effect ? effect_ahead(&w->view, c->series, w->origin, horizon) : NULL;
     const double unit = c->series < m->series ? 1 : c->sd;
     for (size_t j = 0; j < horizon; j++) {
         const int candidate = server(m, c, horizon_bucket(j, m->spec.horizon));
-        const double middle = point(m, w, c, i, candidate, j);
+        const double added =
+            effect && candidates[candidate].covariates ? c->sd * effect[j] : 0;
+        const double middle = point(m, w, c, i, candidate, j) + added;
         if (!isfinite(middle))
             return false;
         double below = -DBL_MAX;
@@ -273,12 +304,34 @@ static bool fill_values(const struct model *m, const struct forecaster_work *w,
     return true;
 }
 
-static void answer_one(const struct model *m, const struct forecaster_work *w,
+/* Whether all that is needed of covariates is known; else the answer says what is not. */
+static bool covariates_known(const struct model *m, struct forecaster_work *w,
+                             const struct column *c, size_t horizon,
+                             struct model_answer *answer)
+{
+    const char *name = NULL;
+    size_t steps = 0; /* that somebody who takes covariates serves */
+    for (size_t j = 0; c->effect && j < horizon; j++)
+        if (candidates[server(m, c, horizon_bucket(j, m->spec.horizon))].covariates)
+            steps = j + 1;
+    answer->covariates = steps ? effects_mask(&m->effects, c->series) : 0;
+    const size_t first =
+        steps ? effect_missing(&w->view, c->series, w->origin, steps, &name) : 0;
+    if (first == steps)
+        return true;
+    snprintf(answer->why, sizeof answer->why,
+             "covariate %.60s is not known for step %zu of %zu", name, first + 1,
+             horizon);
+    return false;
+}
+
+static void answer_one(const struct model *m, struct forecaster_work *w,
                        const struct column *c, size_t i, size_t horizon,
                        const double *quantiles, size_t count, struct model_answer *answer)
 {
     answer->served = c->seen;
     answer->missing = c->missing;
+    answer->covariates = 0;
     answer->why[0] = '\0';
     for (int b = 0; b < MODEL_BUCKETS; b++) {
         const int who = server(m, c, b);
@@ -291,6 +344,8 @@ static void answer_one(const struct model *m, const struct forecaster_work *w,
     if (!answer->served)
         snprintf(answer->why, sizeof answer->why,
                  "no value in the last %zu steps, one is needed", w->tail);
+    else if (!covariates_known(m, w, c, horizon, answer))
+        answer->served = false;
     else if (!fill_values(m, w, c, i, horizon, quantiles, count, answer)) {
         answer->served = false;
         snprintf(answer->why, sizeof answer->why, "the forecast is not a finite number");
@@ -325,13 +380,18 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
         return -1;
     const size_t rows = tail->rows < work->rows ? tail->rows : work->rows;
     const bool joint = model->spec.group == GROUP_JOINT;
+    if (effect_view_init(&work->view, &model->effects, tail, model->spec.horizon, err))
+        return -1;
     struct column *const columns = mem_try(tail->cols, sizeof *columns);
-    if (!columns)
+    if (!columns) {
+        effect_view_fini(&work->view);
         return err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu series",
                        tail->cols);
+    }
     for (size_t i = 0; i < tail->cols; i++)
         columns[i] = look_up(model, tail, i, rows, work->tail);
-    work->raw.rows = work->z.rows = rows;
+    work->raw.rows = work->less.rows = work->z.rows = rows;
+    work->origin = tail->rows;
     work->z.first_step = panel_first_step(tail) + (int64_t)(tail->rows - rows);
     if (work->has_network && joint)
         run_network_joint(model, work, tail, columns);
@@ -345,5 +405,6 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
                        quantile_count, &answers[from + i]);
     }
     free(columns);
+    effect_view_fini(&work->view);
     return 0;
 }

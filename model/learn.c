@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "model/artifact.h"
 #include "model/cut.h"
+#include "model/effect.h"
 #include "model/fit.h"
 #include "model/frwkv.h"
 #include "model/in_context.h"
@@ -40,7 +41,8 @@ struct learn {
     bool trained;
     unsigned mask;
     size_t season;
-    struct panel panel;
+    struct panel panel, less; /* the second: less what covariates do */
+    struct effect_view effect;
     struct fit fit;
     struct frwkv frwkv;
     struct referee referee;
@@ -74,7 +76,7 @@ static int cut_grid(struct learn *l, struct err *err)
 
 static int train_frwkv(struct learn *l, struct err *err)
 {
-    if (fit_init(&l->fit, &l->panel, &l->cut, l->spec, l->season,
+    if (fit_init(&l->fit, &l->less, &l->cut, l->spec, l->season,
                  fit_fingerprint(l->grid, l->spec, &l->cut), l->hooks, l->pool, err))
         return -1;
     if (l->fit.windows.count == 0 || l->fit.stop.count == 0) {
@@ -99,6 +101,8 @@ static int hear(struct learn *l, const struct model *m, size_t first, size_t fro
         .profiles = m->profiles,
         .contexts = m->contexts,
         .frwkv = &l->frwkv,
+        .less = &l->less,
+        .effect = l->effect.effects ? &l->effect : NULL,
     };
     struct windows windows;
     if (windows_init(&windows, &l->panel, first, l->spec->horizon, l->season, from, to, 1,
@@ -179,29 +183,37 @@ static void fill_report(const struct learn *l, struct model *m)
     memcpy(r->note, l->note, sizeof r->note);
 }
 
-/* Scales of all rows, and weights that saw them all where the network serves. */
+static int refit_frwkv(struct learn *l, struct model *m, const struct panel *less,
+                       struct err *err)
+{
+    if (fit_again(&l->fit, less, err))
+        return -1;
+    m->size = l->fit.state.size;
+    m->params = l->fit.params;
+    m->theta = mem_try(m->size, sizeof *m->theta);
+    if (!m->theta)
+        return err_set(err, ERR_NO_MEMORY, "model: no memory for %zu parameters",
+                       m->size);
+    memcpy(m->theta, train_result(&l->fit.state, &l->spec->settings),
+           m->size * sizeof *m->theta);
+    return artifact_fold(m, err);
+}
+
+/* Scales and effects of all rows, and weights that saw them all where the network
+ * serves. */
 static int refit(struct learn *l, struct model *m, struct err *err)
 {
-    struct panel all;
+    struct panel all, less = {0};
     if (panel_init(&all, l->grid, l->spec->group, l->grid->rows, err))
         return -1;
-    int rc = 0;
     memcpy(m->mean, all.mean, m->series * sizeof *m->mean);
     memcpy(m->sd, all.sd, m->series * sizeof *m->sd);
-    if (l->trained && artifact_serves(m, CANDIDATE_FRWKV)) {
-        rc = fit_again(&l->fit, &all, err);
-        m->size = l->fit.state.size;
-        m->params = l->fit.params;
-        m->theta = rc ? NULL : mem_try(m->size, sizeof *m->theta);
-        if (rc == 0 && !m->theta)
-            rc = err_set(err, ERR_NO_MEMORY, "model: no memory for %zu parameters",
-                         m->size);
-        if (rc == 0)
-            memcpy(m->theta, train_result(&l->fit.state, &l->spec->settings),
-                   m->size * sizeof *m->theta);
-        if (rc == 0)
-            rc = artifact_fold(m, err);
-    }
+    int rc = effects_fit(&m->effects, &l->effect, &all, l->spec->horizon, err);
+    if (rc == 0)
+        rc = effect_less(&l->effect, &all, &less, err);
+    if (rc == 0 && l->trained && artifact_serves(m, CANDIDATE_FRWKV))
+        rc = refit_frwkv(l, m, &less, err);
+    effect_less_fini(&less, &all);
     panel_fini(&all);
     return rc;
 }
@@ -215,13 +227,19 @@ static int learn(struct learn *l, struct model *m, struct err *err)
         return -1;
     l->season = l->spec->season ? l->spec->season : panel_season(&l->panel, l->cut.fit);
     m->season = l->season;
-    profile_choose(&l->panel, l->spec->horizon, l->season, l->cut.stop, m->profiles);
-    in_context_choose(&l->panel, m->profiles, l->spec->horizon, l->season, l->cut.stop,
+    if (effects_begin(&m->effects, &l->effect, &l->less, l->grid, &l->panel, l->spec,
+                      l->season, l->cut.fit, err))
+        return -1;
+    profile_choose(&l->less, l->spec->horizon, l->season, l->cut.stop, m->profiles);
+    in_context_choose(&l->less, m->profiles, l->spec->horizon, l->season, l->cut.stop,
                       m->contexts);
     if ((l->trained && train_frwkv(l, err)) || judge(l, m, err))
         return -1;
     fill_report(l, m);
-    return calibrate(l, m, err) || refit(l, m, err) ? -1 : 0;
+    if (calibrate(l, m, err) || refit(l, m, err))
+        return -1;
+    report_covariates(&m->report, &m->effects);
+    return 0;
 }
 
 struct model *model_train(const struct grid *grid, const struct model_spec *spec,
@@ -243,6 +261,8 @@ struct model *model_train(const struct grid *grid, const struct model_spec *spec
     referee_fini(&l.referee);
     frwkv_fini(&l.frwkv);
     fit_fini(&l.fit);
+    effect_less_fini(&l.less, &l.panel);
+    effect_view_fini(&l.effect);
     panel_fini(&l.panel);
     threads_stop(l.pool);
     return m;

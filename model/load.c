@@ -153,6 +153,34 @@ static int read_report(const json_t *object, struct model *m, struct err *err)
                : 0;
 }
 
+/* The covariates' columns, as covariates_add() would have been called for them. */
+static int read_columns(const json_t *object, struct model *m, struct err *err)
+{
+    const json_t *const columns = json_object_get(object, "columns");
+    const json_t *const known = json_object_get(object, "known");
+    const char *const missing = json_string_value(json_object_get(object, "missing"));
+    const int gap = missing ? covariate_gap_parse(missing) : -1;
+    struct covariates *const c = covariates_new(&(struct grid){.step_ms = 1}, 0);
+    bool ok = gap >= 0 && json_array_size(columns) > 0;
+    for (size_t k = 0; ok && k < json_array_size(columns); k++) {
+        const json_t *const pair = json_array_get(columns, k);
+        const char *const name = json_string_value(json_array_get(pair, 0));
+        const char *const group = json_string_value(json_array_get(pair, 1));
+        ok = name && group && strlen(name) < COVARIATE_NAME_MAX &&
+             strlen(group) < COVARIATE_NAME_MAX &&
+             covariates_add_always(c, name, group, NULL, NULL) == 0;
+    }
+    if (ok) {
+        m->spec.gap = (enum covariate_gap)gap;
+        ok = effects_init(&m->effects, c, m->spec.gap, m->season, m->series, err) == 0 &&
+             json_array_size(known) == m->effects.groups;
+    }
+    for (size_t g = 0; ok && g < m->effects.groups; g++)
+        m->effects.known[g] = number_or(json_array_get(known, g), 0);
+    covariates_free(c);
+    return ok ? 0 : corrupt(err, "covariates");
+}
+
 static struct model *read_description(const json_t *root, struct err *err)
 {
     struct model_spec spec;
@@ -184,7 +212,9 @@ static struct model *read_description(const json_t *root, struct err *err)
     }
     m->season = season;
     m->params = params;
-    if (read_report(json_object_get(root, "report"), m, err)) {
+    const json_t *const covariates = json_object_get(root, "covariates");
+    if (read_report(json_object_get(root, "report"), m, err) ||
+        (covariates && read_columns(covariates, m, err))) {
         model_free(m);
         return NULL;
     }
@@ -232,6 +262,29 @@ static int read_fitted(const struct safetensors *file, struct model *m, struct e
     for (size_t s = 0; s < rows; s++)
         if (!profile_is_valid(m->profiles[s]) || m->contexts[s] >= IN_CONTEXT_KINDS)
             return corrupt(err, "a profile is none");
+    return 0;
+}
+
+static int read_effects(const struct safetensors *file, struct model *m, struct err *err)
+{
+    struct effects *const e = &m->effects;
+    if (e->columns == 0)
+        return 0;
+    const size_t uses = e->series * e->groups;
+    const size_t betas = e->series * e->columns * EFFECT_WAVES;
+    const struct safetensor *const use =
+        find(file, "covariates.use", SAFETENSOR_U8, uses, err);
+    const struct safetensor *const beta =
+        find(file, "covariates.beta", SAFETENSOR_F64, betas, err);
+    if (!use || !beta || safetensor_doubles(beta, e->beta, betas, err))
+        return -1;
+    memcpy(e->use, use->data, uses);
+    for (size_t i = 0; i < uses; i++)
+        if (e->use[i] >= EFFECT_USES)
+            return corrupt(err, "a covariate is used in no known way");
+    for (size_t i = 0; i < betas; i++)
+        if (!isfinite(e->beta[i]))
+            return corrupt(err, "a coefficient is not a finite number");
     return 0;
 }
 
@@ -338,7 +391,7 @@ static int read_weights(const struct safetensors *file, struct model *m, struct 
 static int read_all(const struct safetensors *file, struct model *m, struct err *err)
 {
     if (read_scales(file, m, err) || read_fitted(file, m, err) ||
-        read_verdicts(file, m, err))
+        read_effects(file, m, err) || read_verdicts(file, m, err))
         return -1;
     for (int c = 0; c < CANDIDATES; c++) {
         if (!artifact_serves(m, c))
@@ -348,6 +401,7 @@ static int read_all(const struct safetensors *file, struct model *m, struct err 
             return -1;
     }
     report_champions(&m->report, m->verdicts, m->series);
+    report_covariates(&m->report, &m->effects);
     return 0;
 }
 

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/covariates.h"
 #include "base/err.h"
 #include "base/grid.h"
 
@@ -88,6 +89,7 @@ struct model_spec {
     size_t season;            /* steps; 0: found in the fit part */
     double min, max;          /* bounds of every answer; -INFINITY, INFINITY: none */
     bool integer;
+    enum covariate_gap gap; /* what stands for a covariate's value that is missing */
     struct model_settings settings;
 };
 
@@ -127,6 +129,13 @@ struct model_champion {
     double skill;
 };
 
+/* A covariate, or a group of them that belong together, and who uses it. */
+struct model_covariate {
+    char name[COVARIATE_NAME_MAX];
+    double known;  /* share of the past in which it was known a horizon ahead */
+    size_t series; /* that are forecast better with it */
+};
+
 struct model_report {
     size_t windows_fit, windows_stop, windows_judge;
     size_t season; /* found or given, 1 for none */
@@ -134,7 +143,9 @@ struct model_report {
     struct model_figure *figures;
     struct model_epoch *epochs;
     struct model_champion *champions; /* series_count x MODEL_BUCKETS */
-    char note[200];                   /* why nothing was trained, where so; else "" */
+    size_t covariate_count;
+    struct model_covariate *covariates;
+    char note[200]; /* why nothing was trained, where so; else "" */
 };
 
 void model_report_fini(struct model_report *report);
@@ -168,10 +179,11 @@ struct model_hooks {
 struct model;
 
 /*
- * Trains, judges, calibrates and refits on grid.  NULL on failure: ERR_CONFLICT says
- * how many steps there are and are needed, ERR_CANCELLED, ERR_NO_MEMORY.  With too
- * little history for training, but enough for the others, the model holds candidates
- * without training and its report says so.
+ * Trains, judges, calibrates and refits on grid, with its covariates where it has some
+ * (model/effect.h: a series uses those that helped on its past).  NULL on failure:
+ * ERR_CONFLICT says how many steps there are and are needed, ERR_CANCELLED,
+ * ERR_NO_MEMORY.  With too little history for training, but enough for the others, the
+ * model holds candidates without training and its report says so.
  */
 struct model *model_train(const struct grid *grid, const struct model_spec *spec,
                           const struct model_hooks *hooks, struct err *err)
@@ -210,7 +222,8 @@ struct model_answer {
     char candidate[MODEL_BUCKETS][24]; /* who served each bucket */
     double skill[MODEL_BUCKETS];       /* judged; NAN where unknown */
     double missing;                    /* share of its look-back that was missing */
-    double *values;                    /* horizon x quantile_count, by the caller */
+    uint32_t covariates; /* those it rests on: bit i is number i of the report */
+    double *values;      /* horizon x quantile_count, by the caller */
 };
 
 /*
@@ -219,8 +232,11 @@ struct model_answer {
  * served by a candidate without training (its champion entry says which), one of the
  * model's that is absent is masked.  A series that misses more of its look-back than
  * max_missing is served by a candidate without training, and one without any value in
- * the tail not at all; each answer says so.  quantiles: ascending, each in (0, 1).  Every
- * value respects bounds; quantiles never cross.  answers[cols] in the columns' order.
+ * the tail not at all; nor is one that uses a covariate whose value at some target is
+ * missing (GAP_ERROR); each answer says so.  The tail's covariates, as known after its
+ * last row, are those of the training by name: ERR_CONFLICT names one that is used and
+ * not there.  quantiles: ascending, each in (0, 1).  Every value respects bounds;
+ * quantiles never cross.  answers[cols] in the columns' order.
  */
 int model_forecast(const struct model *model, struct forecaster_work *work,
                    const struct grid *tail, size_t horizon, const double *quantiles,

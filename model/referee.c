@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "model/student.h"
 
 enum {
     PAIRS = CANDIDATES * (CANDIDATES - 1) / 2,
@@ -241,7 +242,7 @@ static int hear_group(const struct hearing *h, const struct candidate_task *task
             if (!(h->mask >> c & 1))
                 continue;
             const int64_t start = time_monotonic_ms();
-            candidates[c].forecast(task, at + done, n, h->y[c]);
+            candidate_forecast(c, task, at + done, n, h->y[c]);
             r->seconds[c] += (double)(time_monotonic_ms() - start) / 1000.0;
         }
         for (size_t i = 0; i < n; i++) {
@@ -320,16 +321,6 @@ int referee_hear(struct referee *referee, const struct candidate_task *task,
 }
 
 /* ---- deciding ---------------------------------------------------------------------- */
-
-/* Student's quantile, for n degrees of freedom, of the chance at which the normal one
- * is z (Abramowitz, Stegun 26.7.5); too small by 4 % for two degrees. */
-static double student(double z, double n)
-{
-    const double z2 = z * z;
-    const double a = (z2 + 1) / 4, b = ((5 * z2 + 16) * z2 + 3) / 96,
-                 c = (((3 * z2 + 19) * z2 + 17) * z2 - 15) / 384;
-    return z * (1 + (a + (b + c / n) / n) / n);
-}
 
 /* Mean difference, and by how much it must be below zero; infinite when nothing can be
  * said. */

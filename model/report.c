@@ -50,10 +50,24 @@ void report_epochs(struct model_report *report, const struct train_state *state)
                report->epoch_count * sizeof *report->epochs);
 }
 
+void report_covariates(struct model_report *report, const struct effects *effects)
+{
+    report->covariate_count = effects->groups;
+    report->covariates = mem_new(effects->groups, sizeof *report->covariates);
+    for (size_t g = 0; g < effects->groups; g++) {
+        struct model_covariate *const out = &report->covariates[g];
+        snprintf(out->name, sizeof out->name, "%s", effects->group[g]);
+        out->known = effects->known[g];
+        for (size_t s = 0; s < effects->series; s++)
+            out->series += effects->use[s * effects->groups + g] != EFFECT_UNUSED;
+    }
+}
+
 void model_report_fini(struct model_report *report)
 {
     free(report->figures);
     free(report->epochs);
     free(report->champions);
+    free(report->covariates);
     *report = (struct model_report){0};
 }

@@ -4,6 +4,7 @@
 #define REPORT_H
 
 #include "model/checkpoint.h"
+#include "model/effect.h"
 #include "model/model.h"
 #include "model/referee.h"
 
@@ -16,5 +17,7 @@ void report_champions(struct model_report *report, const struct verdict *verdict
                       size_t series);
 
 void report_epochs(struct model_report *report, const struct train_state *state);
+
+void report_covariates(struct model_report *report, const struct effects *effects);
 
 #endif

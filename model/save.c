@@ -71,6 +71,19 @@ static json_t *describe_report(const struct model_report *r)
                      figures, "epochs", epochs, "note", r->note);
 }
 
+/* Each column with its group, and how much of each group's past was known. */
+static json_t *describe_effects(const struct effects *e)
+{
+    json_t *const columns = json_array(), *const known = json_array();
+    for (size_t k = 0; k < e->columns; k++)
+        json_array_append_new(columns,
+                              json_pack("[s,s]", e->name[k], e->group[e->group_of[k]]));
+    for (size_t g = 0; g < e->groups; g++)
+        json_array_append_new(known, number(e->known[g]));
+    return json_pack("{s:s, s:o, s:o}", "missing", covariate_gap_word(e->gap), "columns",
+                     columns, "known", known);
+}
+
 static char *describe(const struct model *m)
 {
     json_t *const names = json_array();
@@ -80,6 +93,8 @@ static char *describe(const struct model *m)
         "{s:o, s:I, s:I, s:I, s:o, s:o}", "spec", describe_spec(&m->spec), "step_ms",
         (json_int_t)m->step_ms, "season", (json_int_t)m->season, "params",
         (json_int_t)m->params, "names", names, "report", describe_report(&m->report));
+    if (root && m->effects.columns)
+        json_object_set_new(root, "covariates", describe_effects(&m->effects));
     char *const text = root ? json_dumps(root, JSON_FLAGS) : NULL;
     json_decref(root);
     return text;
@@ -164,6 +179,13 @@ static void add_tables(struct list *list, const struct model *m, const struct ta
     add(list, "champion", SAFETENSOR_U8, t->champion, 2, verdicts);
     add(list, "fallback", SAFETENSOR_U8, t->fallback, 2, verdicts);
     add(list, "skill", SAFETENSOR_F64, t->skill, 2, verdicts);
+    if (m->effects.columns) {
+        const struct effects *const e = &m->effects;
+        const size_t use[] = {e->series, e->groups},
+                     beta[] = {e->series, e->columns, EFFECT_WAVES};
+        add(list, "covariates.use", SAFETENSOR_U8, e->use, 2, use);
+        add(list, "covariates.beta", SAFETENSOR_F64, e->beta, 3, beta);
+    }
     for (int c = 0; c < CANDIDATES; c++) {
         if (!m->bands[c].offset)
             continue;
