@@ -94,7 +94,8 @@ struct serving *serving_new(struct store *store, struct clock clock)
     __attribute__((warn_unused_result));
 void serving_free(struct serving *serving);
 
-/* Forgets what it holds of a forecaster; the next forecast loads the newest. */
+/* Forgets what it holds of a forecaster (NULL: of all); the next forecast loads the one
+ * that serves by then. */
 void serving_changed(struct serving *serving, const char *forecaster);
 
 /*
@@ -108,8 +109,8 @@ int serving_issue(struct serving *serving, const char *forecaster, int64_t job_i
 /* ---- the server ------------------------------------------------------------------ */
 
 /* Copied by api_start(), but what it points to (texts, store, serving, the contexts) is
- * borrowed until api_stop() has returned.  Nothing here may be NULL but wake_ctx, and
- * address where listen_fd is given. */
+ * borrowed until api_stop() has returned.  Nothing here may be NULL but contexts, reload,
+ * and address where listen_fd is given. */
 struct api_config {
     const char *address;       /* "127.0.0.1:9797", "[::1]:0" */
     int listen_fd;             /* -1, or a socket handed over by systemd */
@@ -130,6 +131,10 @@ struct api_config {
      * schedules should look. */
     void (*wake)(void *ctx);
     void *wake_ctx;
+    /* Reads the administrator's files again; *report is JSON text for the caller to free.
+     * NULL: there are none. */
+    int (*reload)(void *ctx, char **report, struct err *err);
+    void *reload_ctx;
 };
 
 struct api;

@@ -23,6 +23,6 @@ request_handler forecast_get, issue_post, train_post, backtest_post;
 request_handler jobs_get, job_get, job_delete;
 
 /* operations.c, metrics.c */
-request_handler index_get, healthy_get, ready_get, metrics_get;
+request_handler index_get, healthy_get, ready_get, reload_post, metrics_get;
 
 #endif

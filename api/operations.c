@@ -5,6 +5,7 @@
 #include "api/handlers.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/query.h"
 #include "api/routes.h"
@@ -35,6 +36,20 @@ int healthy_get(struct request *req, struct reply *reply, struct err *err)
     struct page page = {0};
     page_add(&page, "healthy\n");
     reply_text(reply, 200, plain, page.bytes, page.len);
+    return HANDLED;
+}
+
+int reload_post(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct api_config *const config = &req->api->config;
+    char *report = NULL;
+    if (query_none(req, err))
+        return -1;
+    if (!config->reload)
+        return err_set(err, ERR_CONFLICT, "this process has no files to read again");
+    if (config->reload(config->reload_ctx, &report, err))
+        return -1;
+    reply_text(reply, 200, "application/json", report, strlen(report));
     return HANDLED;
 }
 

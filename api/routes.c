@@ -48,6 +48,8 @@ static const struct route table[] = {
     {"GET", "/metrics", metrics_get, .help = "for Prometheus"},
     {"GET", "/-/healthy", healthy_get, .help = "200 while the process answers"},
     {"GET", "/-/ready", ready_get, .help = "200 while samples can be stored"},
+    {"POST", "/-/reload", reload_post,
+     .help = "read the configuration and the files of forecasters again"},
 };
 
 /* Every method a path may have, for Allow. */

@@ -90,7 +90,10 @@ void serving_changed(struct serving *s, const char *forecaster)
 {
     pthread_mutex_lock(&s->lock);
     s->changes++;
-    drop(s, forecaster);
+    if (forecaster)
+        drop(s, forecaster);
+    while (!forecaster && s->first)
+        drop(s, s->first->definition.name);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -5,10 +5,13 @@
 #include <stdio.h>
 
 #include "daemon/config.h"
+#include "daemon/forecaster_files.h"
+#include "storage/storage.h"
 
 static const char help[] =
     "Usage: frwkvd check-config [-c FILE]\n"
-    "Checks a configuration and prints every option with the value in force.\n\n"
+    "Checks a configuration and the forecasters of the files beside it (frwkvd.d), and\n"
+    "prints every option with the value in force.\n\n"
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
 
 int check_config_command(int argc, char **argv)
@@ -34,6 +37,14 @@ int check_config_command(int argc, char **argv)
     struct config config;
     if (config_load(path, &config, &err))
         return command_failed("check-config", &err);
+    struct forecaster_files files;
+    char folder[CONFIG_TEXT_MAX];
+    if (forecaster_files_read(config_folder(&config, folder), &files, &err))
+        return command_failed("check-config", &err);
     config_write(&config, stdout);
+    for (size_t i = 0; i < files.count; i++)
+        printf("%s# forecaster %s, in %s\n", i ? "" : "\n", files.list[i].name,
+               files.list[i].origin);
+    forecaster_files_fini(&files);
     return EXIT_DONE;
 }

@@ -2,7 +2,6 @@
 #include "daemon/config.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "daemon/ini_file.h"
 #include "storage/storage.h"
 
 /* ---- the table --------------------------------------------------------------------- */
@@ -237,72 +237,10 @@ void config_defaults(struct config *config)
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-enum {
-    VALUE_MAX = 4096,     /* of one option, its continuation lines included */
-    LINE_BYTES_MAX = 198, /* inih's 200 less newline and end: it splits longer ones */
-};
-
-/*
- * inih knows no line numbers in its handler, splits long lines without a word and calls
- * the handler once a line for a value that goes on.  So we hand it its lines ourselves,
- * and a value waits here until a line comes that does not continue it.
- */
 struct reading {
-    FILE *file;
     struct config *config;
-    struct err *err;
-    int line;      /* of the line last handed out */
-    int err_line;  /* of the first refusal; 0: none */
-    bool indented; /* the line last handed out begins with a blank */
-    const struct option *waiting;
-    int waiting_line;
-    char value[VALUE_MAX];
     bool seen[OPTION_NUMBER];
 };
-
-static void refuse(struct reading *r, int line)
-{
-    if (!r->err_line)
-        r->err_line = line;
-}
-
-static char *next_line(char *line, int size, void *ctx)
-{
-    struct reading *const r = ctx;
-    if (r->err_line || !fgets(line, size, r->file))
-        return NULL;
-    r->line++;
-    r->indented = line[0] == ' ' || line[0] == '\t';
-    const size_t len = strcspn(line, "\n");
-    if (len > LINE_BYTES_MAX || (!line[len] && !feof(r->file))) {
-        err_set(
-            r->err, ERR_INVALID,
-            "longer than %d bytes, or holds a zero byte: put the rest of the value on "
-            "an indented line",
-            LINE_BYTES_MAX);
-        refuse(r, r->line);
-        return NULL;
-    }
-    return line;
-}
-
-static void value_apply(struct reading *r)
-{
-    if (r->waiting && !r->err_line && option_set(r->config, r->waiting, r->value, r->err))
-        refuse(r, r->waiting_line);
-    r->waiting = NULL;
-}
-
-static int value_go_on(struct reading *r, const char *value)
-{
-    const size_t used = strlen(r->value);
-    const int more = snprintf(r->value + used, VALUE_MAX - used, " %s", value);
-    if (more >= 0 && (size_t)more < VALUE_MAX - used)
-        return 0;
-    refuse(r, r->line);
-    return err_set(r->err, ERR_INVALID, "%s: must have less than %d bytes",
-                   r->waiting->key, VALUE_MAX);
-}
 
 static const struct option *option_find(const char *section, const char *key,
                                         struct err *err)
@@ -322,52 +260,26 @@ static const struct option *option_find(const char *section, const char *key,
     return NULL;
 }
 
-/* Returns 1 to go on, as inih wants it. */
-static int take(void *ctx, const char *section, const char *key, const char *value)
+static int take(void *ctx, const char *section, const char *key, const char *value,
+                int line, struct err *err)
 {
+    (void)line;
     struct reading *const r = ctx;
-    if (r->indented && r->waiting && strcmp(r->waiting->key, key) == 0)
-        return value_go_on(r, value) == 0;
-    value_apply(r);
-    if (r->err_line)
-        return 0;
-    const struct option *const option = option_find(section, key, r->err);
-    if (!option) {
-        refuse(r, r->line);
-        return 0;
-    }
-    if (r->seen[option - options]) {
-        err_set(r->err, ERR_INVALID, "%s: given twice", key);
-        refuse(r, r->line);
-        return 0;
-    }
+    const struct option *const option = option_find(section, key, err);
+    if (!option)
+        return -1;
+    if (r->seen[option - options])
+        return err_set(err, ERR_INVALID, "%s: given twice", key);
     r->seen[option - options] = true;
-    r->waiting = option;
-    r->waiting_line = r->line;
-    snprintf(r->value, sizeof r->value, "%s", value);
-    return 1;
+    return option_set(r->config, option, value, err);
 }
 
 int config_read(FILE *file, const char *name, struct config *config, struct err *err)
 {
+    struct reading reading = {.config = config};
     config_defaults(config);
     snprintf(config->path, sizeof config->path, "%s", name);
-    struct err reason = {0};
-    struct reading r = {.file = file, .config = config, .err = &reason};
-    const int bad_line = ini_parse_stream(next_line, &r, take, &r);
-    value_apply(&r);
-    if (ferror(file))
-        return err_errno(err, "%s", name);
-    /* inih goes on behind a line it cannot read: the first of both counts. */
-    if (r.err_line && (bad_line <= 0 || bad_line >= r.err_line))
-        return err_set(err, reason.code, "%s: line %d: %s", name, r.err_line, reason.msg);
-    if (bad_line > 0)
-        return err_set(err, ERR_INVALID,
-                       "%s: line %d: must be \"key = value\", \"[section]\" or a comment",
-                       name, bad_line);
-    if (bad_line < 0)
-        return err_set(err, ERR_NO_MEMORY, "%s: no memory to read it", name);
-    return 0;
+    return ini_file_read(file, name, take, &reading, err);
 }
 
 int config_load(const char *path, struct config *config, struct err *err)
@@ -383,6 +295,30 @@ int config_load(const char *path, struct config *config, struct err *err)
     const int result = config_read(file, name, config, err);
     fclose(file);
     return result;
+}
+
+const char *config_folder(const struct config *config, char out[static CONFIG_TEXT_MAX])
+{
+    const char *const path = config->path[0] ? config->path : CONFIG_PATH_DEFAULT;
+    const size_t len = strlen(path);
+    const bool conf = len > 5 && strcmp(path + len - 5, ".conf") == 0;
+    snprintf(out, CONFIG_TEXT_MAX, "%.*s.d", (int)(conf ? len - 5 : len), path);
+    return out;
+}
+
+void config_differences(const struct config *a, const struct config *b,
+                        void (*each)(void *ctx, const char *section, const char *key),
+                        void *ctx)
+{
+    struct config left = *a, right = *b; /* as in config_write() */
+    for (size_t i = 0; i < OPTION_NUMBER; i++) {
+        const struct option *const option = &options[i];
+        const bool is_text =
+            option->type == OPTION_TEXT || option->type == OPTION_ADDRESS;
+        if (is_text ? strcmp(text_at(&left, option), text_at(&right, option)) != 0
+                    : *number_at(&left, option) != *number_at(&right, option))
+            each(ctx, option->section, option->key);
+    }
 }
 
 /* ---- writing ----------------------------------------------------------------------- */

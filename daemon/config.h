@@ -56,6 +56,15 @@ int config_load(const char *path, struct config *config, struct err *err);
 /* The same from an open stream, which name stands for in messages. */
 int config_read(FILE *file, const char *name, struct config *config, struct err *err);
 
+/* The folder of files that define forecasters, beside the configuration:
+ * "/etc/frwkvd.d" for "/etc/frwkvd.conf". */
+const char *config_folder(const struct config *config, char out[static CONFIG_TEXT_MAX]);
+
+/* Calls each for every option in which two differ. */
+void config_differences(const struct config *a, const struct config *b,
+                        void (*each)(void *ctx, const char *section, const char *key),
+                        void *ctx);
+
 /* Writes it as INI text that config_read() takes, with a line of help for each option. */
 void config_write(const struct config *config, FILE *out);
 

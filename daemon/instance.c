@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "daemon/cores.h"
+#include "daemon/reload.h"
 #include "daemon/runner.h"
 #include "daemon/scheduler.h"
 #include "storage/storage.h"
@@ -131,6 +132,21 @@ static void wake(void *ctx)
         scheduler_wake(instance->scheduler);
 }
 
+int instance_reload(struct instance *instance, char **report, struct err *err)
+{
+    pthread_mutex_lock(&instance->reloading);
+    const int result =
+        reload_again(instance->config, instance->store, instance->serving, report, err);
+    pthread_mutex_unlock(&instance->reloading);
+    wake(instance);
+    return result;
+}
+
+static int on_reload(void *ctx, char **report, struct err *err)
+{
+    return instance_reload(ctx, report, err);
+}
+
 static int listen_start(struct instance *instance, const struct config *config,
                         const struct instance_options *options, struct err *err)
 {
@@ -157,6 +173,8 @@ static int listen_start(struct instance *instance, const struct config *config,
         .version = FRWKVD_VERSION,
         .wake = wake,
         .wake_ctx = instance,
+        .reload = options->schedules ? on_reload : NULL,
+        .reload_ctx = instance,
     };
     if (folder_make(instance->imports, err) == 0)
         instance->api = api_start(&api, err);
@@ -166,11 +184,14 @@ static int listen_start(struct instance *instance, const struct config *config,
 int instance_start(struct instance *instance, const struct config *config,
                    const struct instance_options *options, struct err *err)
 {
-    *instance = (struct instance){0};
+    *instance = (struct instance){.config = config};
+    pthread_mutex_init(&instance->reloading, NULL);
     if (store_start(instance, config, options->create, err))
         goto fail;
     instance->serving = serving_new(instance->store, clock_real());
-    if ((options->jobs && jobs_start(instance, config, err)) ||
+    if ((options->schedules &&
+         reload_first(config, instance->store, instance->serving, err)) ||
+        (options->jobs && jobs_start(instance, config, err)) ||
         (options->schedules && schedules_start(instance, err)))
         goto fail;
     if (listen_start(instance, config, options, err))
@@ -214,5 +235,6 @@ void instance_stop(struct instance *instance)
     serving_free(instance->serving);
     store_close(instance->store);
     free(instance->imports);
+    pthread_mutex_destroy(&instance->reloading);
     *instance = (struct instance){0};
 }

@@ -10,7 +10,9 @@
 #ifndef INSTANCE_H
 #define INSTANCE_H
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "daemon/config.h"
@@ -27,7 +29,9 @@ struct instance {
     struct runner *runner_long, *runner_short; /* NULL without jobs */
     struct scheduler *scheduler;               /* NULL without schedules */
     struct api *api;
-    char *imports; /* folder; the interface keeps a pointer to it */
+    char *imports;               /* folder; the interface keeps a pointer to it */
+    const struct config *config; /* borrowed until instance_stop() */
+    pthread_mutex_t reloading;
 };
 
 struct instance_options {
@@ -35,13 +39,16 @@ struct instance_options {
     const char
         *socket;    /* a path to listen at instead of the configured address, or NULL */
     bool jobs;      /* run the jobs that wait */
-    bool schedules; /* queue those that are due; takes jobs */
+    bool schedules; /* queue those that are due, take files of forecasters; takes jobs */
     bool create;    /* make the state folder if there is none */
 };
 
 /* ERR_CONFLICT when another process holds the folder.  On failure nothing runs. */
 int instance_start(struct instance *instance, const struct config *config,
                    const struct instance_options *options, struct err *err);
+
+/* Reads the administrator's files again (reload.h).  Any thread. */
+int instance_reload(struct instance *instance, char **report, struct err *err);
 
 /* For how long the part of it that has been silent longest has shown no sign of life: the
  * job runners, the scheduler, the store's writer.  *part is its name. */

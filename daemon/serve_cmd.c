@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@
 static const char help[] =
     "Usage: frwkvd serve [-c FILE]\n"
     "Takes samples, trains and answers until SIGTERM or SIGINT, in the foreground.\n"
-    "SIGHUP checks the configuration; changes take a restart.\n\n"
+    "SIGHUP reads the files of forecasters again (frwkvd.d beside the configuration)\n"
+    "and says which options have changed and take a restart.\n\n"
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
@@ -68,18 +70,16 @@ static int socket_take(int *listen_fd, struct err *err)
 /* ---- the main loop ----------------------------------------------------------------- */
 
 struct watch {
-    const struct instance *instance;
-    const struct config *config;
+    struct instance *instance;
     int signal_fd;
     uint64_t watchdog_ms; /* 0: nobody watches */
 };
 
-static struct watch watch_new(const struct instance *instance,
-                              const struct config *config, int signal_fd)
+static struct watch watch_new(struct instance *instance, int signal_fd)
 {
     uint64_t usec = 0;
     const bool watched = sd_watchdog_enabled(0, &usec) > 0;
-    return (struct watch){instance, config, signal_fd, watched ? usec / 1000 : 0};
+    return (struct watch){instance, signal_fd, watched ? usec / 1000 : 0};
 }
 
 /* Only while all who work show signs of life is all well. */
@@ -91,19 +91,6 @@ static void watchdog_feed(const struct watch *w)
         sd_notify(0, "WATCHDOG=1");
     else if (w->watchdog_ms)
         log_error("no sign of life from %s silent_ms=%" PRId64, part, silent_ms);
-}
-
-static void reload(const struct watch *w)
-{
-    struct config checked;
-    struct err err = {0};
-    const char *const path = w->config->path[0] ? w->config->path : NULL;
-    sd_notify(0, "RELOADING=1");
-    if (config_load(path, &checked, &err))
-        log_error("configuration not accepted, going on as before: %s", err.msg);
-    else
-        log_info("configuration is valid; changes take a restart");
-    sd_notify(0, "READY=1");
 }
 
 /* Until SIGTERM or SIGINT. */
@@ -121,7 +108,9 @@ static void watch_run(const struct watch *w)
             log_info("stopping signal=%s", info.ssi_signo == SIGTERM ? "TERM" : "INT");
             return;
         }
-        reload(w);
+        char *report = NULL;
+        instance_reload(w->instance, &report, NULL);
+        free(report);
     }
 }
 
@@ -146,7 +135,7 @@ static int serve(const struct config *config, struct err *err)
                  api_port(instance.api), config->http_threads, config->workers,
                  cores_usable());
         sd_notifyf(0, "READY=1\nSTATUS=Serving on port %d", api_port(instance.api));
-        const struct watch watch = watch_new(&instance, config, signal_fd);
+        const struct watch watch = watch_new(&instance, signal_fd);
         watch_run(&watch);
         sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
         instance_stop(&instance);
