@@ -18,9 +18,9 @@ request_handler remote_write_post;
 request_handler forecasters_get, forecaster_get, forecaster_put, forecaster_delete;
 request_handler models_get, restore_post;
 
-/* forecast_get.c, train_post.c, jobs.c */
+/* forecast_get.c, train_post.c, jobs.c, events.c */
 request_handler forecast_get, issue_post, train_post, backtest_post;
-request_handler jobs_get, job_get, job_delete;
+request_handler jobs_get, job_get, job_delete, job_events;
 
 /* operations.c, metrics.c */
 request_handler index_get, healthy_get, ready_get, reload_post, metrics_get;

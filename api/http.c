@@ -22,6 +22,8 @@
 #include "api/problem.h"
 #include "api/routes.h"
 #include "api/server.h"
+#include "api/events.h"
+#include "api/stream.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -95,10 +97,13 @@ static enum MHD_Result send_reply(struct request *req)
 {
     struct reply *const reply = &req->reply;
     struct MHD_Response *const response =
-        MHD_create_response_from_buffer(reply->len, reply->body, MHD_RESPMEM_MUST_FREE);
+        reply->stream ? stream_response(reply->stream, req->connection)
+                      : MHD_create_response_from_buffer(reply->len, reply->body,
+                                                        MHD_RESPMEM_MUST_FREE);
     if (!response)
         return MHD_NO;
     reply->body = NULL; /* the response's now */
+    reply->stream = NULL;
     if (reply->type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
     if (reply->location)
@@ -310,6 +315,7 @@ static struct MHD_Daemon *daemon_start(struct api *api, int fd)
 static void api_free(struct api *api)
 {
     workers_stop(api->workers);
+    events_free(api->events);
     metrics_free(api->metrics);
     pthread_cond_destroy(&api->watch_wake);
     pthread_cond_destroy(&api->ended);
@@ -333,7 +339,10 @@ struct api *api_start(const struct api_config *config, struct err *err)
     pthread_mutex_init(&api->lock, NULL);
     pthread_cond_init(&api->ended, NULL);
     pthread_cond_init(&api->watch_wake, NULL);
+    api->events = events_start(config->store, err);
     api->workers = workers_start(config->workers, config->workers * QUEUE_PER_WORKER);
+    if (!api->events)
+        goto failed;
     if (!api->workers || pthread_create(&api->watch, NULL, request_watch, api)) {
         err_set(err, ERR_IO, "cannot start %zu worker threads", config->workers);
         goto failed;
@@ -349,6 +358,7 @@ struct api *api_start(const struct api_config *config, struct err *err)
     pthread_join(api->watch, NULL);
 failed:
     close(fd);
+    events_stop(api->events);
     api_free(api);
     return NULL;
 }
@@ -379,6 +389,7 @@ void api_stop(struct api *api)
     /* Not MHD_quiesce_daemon(): in 0.9.75 it and a worker may both take the listening
      * socket out of epoll, and the second aborts the process.  Whoever connects from
      * here on gets 503. */
+    events_stop(api->events);
     wait_for_requests(api);
     pthread_join(api->watch, NULL);
     MHD_stop_daemon(api->daemon);

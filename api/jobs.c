@@ -66,7 +66,7 @@ int jobs_get(struct request *req, struct reply *reply, struct err *err)
     return HANDLED;
 }
 
-static int job_id(const struct request *req, int64_t *id, struct err *err)
+int job_id(const struct request *req, int64_t *id, struct err *err)
 {
     char *end = NULL;
     errno = 0;

@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/stream.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/time.h"
 
 void reply_fini(struct reply *reply)
 {
+    if (reply->stream)
+        stream_drop(reply->stream);
     free(reply->body);
     free(reply->location);
     for (size_t i = 0; i < reply->header_count; i++)

@@ -17,14 +17,17 @@
 
 enum { REPLY_HEADERS_MAX = 4 };
 
+struct stream;
+
 struct reply {
     unsigned status;  /* 0: none yet */
     const char *type; /* Content-Type, static text */
     char *body;       /* owned, may be NULL */
     size_t len;
-    char *location;    /* owned, NULL: no such header */
-    const char *allow; /* static text, or NULL */
-    int retry_after_s; /* 0: no such header */
+    struct stream *stream; /* held; in place of body: one that goes on (stream.h) */
+    char *location;        /* owned, NULL: no such header */
+    const char *allow;     /* static text, or NULL */
+    int retry_after_s;     /* 0: no such header */
     size_t header_count;
     struct reply_header {
         const char *name; /* static text */

@@ -45,6 +45,8 @@ static const struct route table[] = {
     {"GET", "/v1/jobs", jobs_get, .help = "newest first: limit"},
     {"GET", "/v1/jobs/{id}", job_get, .help = "state and progress of one"},
     {"DELETE", "/v1/jobs/{id}", job_delete, .help = "cancel it"},
+    {"GET", "/v1/jobs/{id}/events", job_events,
+     .help = "its progress as it comes, as server-sent events"},
     {"GET", "/metrics", metrics_get, .help = "for Prometheus"},
     {"GET", "/-/healthy", healthy_get, .help = "200 while the process answers"},
     {"GET", "/-/ready", ready_get, .help = "200 while samples can be stored"},

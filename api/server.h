@@ -14,12 +14,14 @@
 #include "api/workers.h"
 
 struct MHD_Daemon;
+struct events;
 struct request;
 
 struct api {
     struct api_config config;
     struct metrics *metrics;
     struct workers *workers;
+    struct events *events;
     struct MHD_Daemon *daemon;
     int port;
     int64_t started_ms;       /* of the clock */

@@ -56,6 +56,61 @@ check "no checkpoint is left" [ "$(find "$tmp/state/checkpoints" -type f | wc -l
 get /v1/jobs
 check "all are listed, newest first" is '[.jobs[].id] | . == (sort | reverse) and length == 3' true
 
+# Progress as it comes, until the end.
+listen() {
+    curl -sN --max-time 60 -D "$tmp/events.head" "$url/v1/jobs/$1/events" >"$tmp/events.$1"
+    echo $? >"$tmp/events.$1.status"
+}
+put /v1/forecasters/told "$(definition 30)"
+post /v1/forecasters/told/train ''
+told=$(value .id)
+listen "$told" &
+listener=$!
+check "a listened-to job ends" wait_for 60 job_ended "$told"
+wait $listener
+check "the stream ends with it" [ "$(cat "$tmp/events.$told.status")" = 0 ]
+check "it is a stream of events" grep -qi '^content-type: text/event-stream' "$tmp/events.head"
+check "there was progress before" [ "$(grep -c '^event: progress' "$tmp/events.$told")" -ge 2 ]
+check "with epochs and losses" sh -c "sed -n 's/^data: //p' '$tmp/events.$told' |
+    jq -se 'map(select(.progress.step > 0)) | length > 0'"
+check "the end comes once, and last" sh -c \
+    "grep '^event' '$tmp/events.$told' | tail -n 1 | grep -qx 'event: end' &&
+     [ \$(grep -c '^event: end' '$tmp/events.$told') = 1 ]"
+check "with the result" sh -c "sed -n 's/^data: //p' '$tmp/events.$told' | tail -n 1 |
+    jq -e '.state == \"done\" and .result.model > 0'"
+listen "$told"
+check "of a job that has ended the end is told at once" \
+    [ "$(grep -c '^event:' "$tmp/events.$told")" = 1 ]
+get /v1/jobs/99999/events
+check "of none there is nothing to tell" problem 404 "" ""
+
+# A backtest of the forecaster's own history is a job, too.
+post /v1/forecasters/told/backtest '{"split": "0.6,0.2,0.2"}'
+check "a backtest can be asked for" [ "$status" = 202 ]
+backtest=$(value .id)
+check "it ends" wait_for 60 job_ended "$backtest"
+check "well, with every candidate judged" is \
+    '[.state, ([.result.results[] | select(.bucket == "all")] | length > 5)] | @json' '["done",true]'
+post /v1/forecasters/told/backtest '{"split": "last:400"}'
+backtest=$(value .id)
+check "one that cannot be held ends" wait_for 20 job_ended "$backtest"
+check "and says why" is '.state + (.error | test("rows|steps") | tostring)' failedtrue
+
+# Versions: the second training made a challenger, and either can serve.
+post /v1/forecasters/told/train ''
+challenger=$(value .id)
+check "a challenger is trained" wait_for 60 job_ended "$challenger"
+check "its trial is told" is '.result.trial.champion > 0 and (.result.trial.change | type == "number")' true
+serves=$(value .result.serves)
+check "it serves if it was better" is .result.trial.better "$serves"
+get /v1/forecasters/told/models
+check "both versions are listed, one serves" is '[.models[] | .serves] | (length == 2) and (map(select(.)) | length == 1)' true
+other=$(value '[.models[] | select(.serves | not)][0].id')
+post "/v1/forecasters/told/models/$other/restore" ''
+check "the other can be restored" [ "$status" = 200 ]
+get /v1/forecasters/told/forecast
+check "and serves" is .model.id "$other"
+
 # The definition changes while it trains: what comes out is not published.
 put /v1/forecasters/short "$(definition 300)"
 post /v1/forecasters/short/train ''
@@ -67,6 +122,18 @@ request DELETE "/v1/jobs/$id"
 wait_for 20 job_ended "$id"
 get /v1/forecasters/short/forecast
 check "a model of another revision is never served" problem 409 "" "train"
+
+# A stream does not hold up the end of the daemon.
+post /v1/forecasters/long/train ''
+id=$(value .id)
+listen "$id" &
+listener=$!
+heard() { grep -q '^event: progress' "$tmp/events.$id"; }
+check "a stream has begun" wait_for 20 heard
+began=$(date +%s)
 stop
+check "it does not hold up the end of the daemon" [ $(($(date +%s) - began)) -lt 10 ]
+wait $listener
+check "it ends as it should" [ "$(cat "$tmp/events.$id.status")" = 0 ]
 check "the daemon ends well" [ "$stopped" = 0 ]
 done_testing
