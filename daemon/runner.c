@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/time.h"
@@ -22,7 +23,7 @@
 
 enum {
     LEASE_MS = 60000,
-    IDLE_MS = 2000, /* a lease of another process may have ended meanwhile */
+    IDLE_MS = 1000, /* a lease of another process may have ended meanwhile */
     PROGRESS_MS = 1000,
     NICE = 10,
 };
@@ -303,6 +304,7 @@ static void *runner_main(void *ctx)
     checkpoints_sweep(r);
     while (!atomic_load(&r->stop)) {
         beat(r);
+        failpoint(r->config.low_priority ? "runner-long" : "runner-short");
         if (!take_one(r))
             wait_for_work(r);
     }

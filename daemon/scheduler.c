@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -301,6 +302,7 @@ static void *scheduler_main(void *arg)
     while (!atomic_load(&s->stop)) {
         const int64_t now_ms = clock_now_ms(&s->clock);
         atomic_store(&s->beat_ms, time_monotonic_ms());
+        failpoint("scheduler");
         if (take_woken(s) || now_ms >= next_ms || now_ms < last_ms) {
             struct err err = {0};
             size_t queued = 0;

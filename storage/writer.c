@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "storage/sql.h"
 
@@ -270,6 +271,7 @@ static void *writer_main(void *arg)
     while ((group = take_group(writer))) {
         struct err trouble = {0};
         atomic_store(&writer->busy_since_ms, time_monotonic_ms());
+        failpoint("writer");
         commit_group(store, group, &trouble);
         note_verbs(group, &trouble);
         settle_queue(writer, group, &trouble);

@@ -15,9 +15,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 60000, MESSAGE_MAX = 1024 };
+enum { PATIENCE_MS = 60000, MESSAGE_MAX = 1024, WATCHDOG_MS = 2000 };
+#define WATCHDOG_US "2000000"
 
 struct service {
     char folder[64];
@@ -73,7 +75,8 @@ static void run(struct service *s, int socket)
     if (s->pid != 0)
         return;
     setenv("NOTIFY_SOCKET", s->notify_path, 1);
-    setenv("WATCHDOG_USEC", "600000", 1);
+    setenv("WATCHDOG_USEC", WATCHDOG_US, 1);
+    setenv("FRWKVD_FAILPOINTS", s->folder, 1);
     if (socket >= 0) {
         char pid[24];
         snprintf(pid, sizeof pid, "%d", (int)getpid());
@@ -96,6 +99,13 @@ static bool told(const struct service *s, const char *text, char message[MESSAGE
             return true;
     }
     return false;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static int ended(struct service *s)
@@ -121,6 +131,83 @@ static void it_tells_when_it_is_ready_alive_and_stopping(void **state)
     kill(s->pid, SIGTERM);
     assert_true(told(s, "STOPPING=1", message));
     assert_int_equal(ended(s), 0);
+}
+
+/* Something for the writer to do; nobody waits for the answer. */
+static int sample_send(int port)
+{
+    static const char body[] =
+        "{\"samples\":[{\"series\":\"a\",\"time\":1,\"value\":1}]}";
+    const struct sockaddr_in at = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(client, (const struct sockaddr *)&at, sizeof at), 0);
+    dprintf(client, "POST /v1/samples HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s",
+            sizeof body - 1, body);
+    return client;
+}
+
+enum { HANGS = 4 };
+
+/* Until no daemon has fed its watchdog for two periods; false when that never comes. */
+static bool all_starve(struct service *const services[HANGS])
+{
+    struct pollfd fds[HANGS];
+    int64_t fed_ms[HANGS];
+    const int64_t from_ms = now_ms();
+    for (size_t i = 0; i < HANGS; i++) {
+        fds[i] = (struct pollfd){.fd = services[i]->notify, .events = POLLIN};
+        fed_ms[i] = from_ms;
+    }
+    while (now_ms() - from_ms < PATIENCE_MS) {
+        char message[MESSAGE_MAX];
+        size_t starving = 0;
+        poll(fds, HANGS, 100);
+        for (size_t i = 0; i < HANGS; i++) {
+            if (fds[i].revents) {
+                const ssize_t len = recv(fds[i].fd, message, MESSAGE_MAX - 1, 0);
+                message[len > 0 ? len : 0] = '\0';
+                if (strstr(message, "WATCHDOG=1"))
+                    fed_ms[i] = now_ms();
+            }
+            starving += now_ms() - fed_ms[i] > 2 * WATCHDOG_MS;
+        }
+        if (starving == HANGS)
+            return true;
+    }
+    return false;
+}
+
+/* In each daemon somebody else hangs, and its watchdog is not fed; freed, it is again. */
+static void who_hangs_starves_the_watchdog(void **state)
+{
+    (void)state;
+    static const char *const points[HANGS] = {"writer", "runner-long", "runner-short",
+                                              "scheduler"};
+    struct service *services[HANGS];
+    char message[MESSAGE_MAX], paths[HANGS][160];
+    int clients[HANGS];
+    for (size_t i = 0; i < HANGS; i++) {
+        int port = 0;
+        setup((void **)&services[i]);
+        run(services[i], -1);
+        assert_true(told(services[i], "READY=1", message));
+        assert_int_equal(sscanf(strstr(message, "port "), "port %d", &port), 1);
+        assert_true(told(services[i], "WATCHDOG=1", message));
+        snprintf(paths[i], sizeof paths[i], "%s/%s", services[i]->folder, points[i]);
+        fclose(fopen(paths[i], "w"));
+        clients[i] = sample_send(port);
+    }
+    assert_true(all_starve(services));
+    for (size_t i = 0; i < HANGS; i++) {
+        unlink(paths[i]);
+        assert_true(told(services[i], "WATCHDOG=1", message));
+        close(clients[i]);
+        kill(services[i]->pid, SIGTERM);
+        assert_int_equal(ended(services[i]), 0);
+        teardown((void **)&services[i]);
+    }
 }
 
 static void it_says_why_it_cannot_start(void **state)
@@ -169,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_tells_when_it_is_ready_alive_and_stopping,
                                         setup, teardown),
+        cmocka_unit_test(who_hangs_starves_the_watchdog),
         cmocka_unit_test_setup_teardown(it_says_why_it_cannot_start, setup, teardown),
         cmocka_unit_test_setup_teardown(it_takes_a_socket_from_the_manager, setup,
                                         teardown),
