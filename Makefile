@@ -122,13 +122,18 @@ GOLDEN := $(BUILD)/tests/golden $(BUILD)/tests/golden-float
 FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd
 
 test: $(BUILD)/packages-test
-	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN)
+	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN) $(BUILD)/tests/under_filter
 	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/golden/golden.sh \
 	    $(UNIT) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
 
 test-long: $(BUILD)/packages-test
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT)
 	@$(FROM_MAKE) TEST_TIMEOUT=1200 tests/run $(sort $(wildcard tests/long/test_*.sh))
+
+# Runs a command under the unit's system-call filter; the one user of libseccomp.
+$(BUILD)/tests/under_filter: tests/filter/under_filter.c | $(BUILD)/packages-test
+	$(begin_test)
+	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $< -lseccomp
 
 # ---- the rest ---------------------------------------------------------------------------
 
@@ -158,11 +163,16 @@ fuzz:
 	    build-fuzz/$$t -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus/$$t || exit 1; done
 
 # The configuration that is there stays as it is.
+UNITS = $(PREFIX)/lib/systemd/system
 install: all
 	install -D -m 755 $(BUILD)/frwkvd $(DESTDIR)$(PREFIX)/bin/frwkvd
 	test -e $(DESTDIR)/etc/frwkvd.conf || install -D -m 644 etc/frwkvd.conf $(DESTDIR)/etc/frwkvd.conf
-	install -D -m 644 etc/frwkvd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/frwkvd.service
-	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/frwkvd.service
+	install -d -m 755 $(DESTDIR)/etc/frwkvd.d $(DESTDIR)$(UNITS)
+	install -m 644 etc/systemd/frwkvd.service etc/systemd/frwkvd.socket $(DESTDIR)$(UNITS)
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' $(DESTDIR)$(UNITS)/frwkvd.service
+	install -D -m 644 etc/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/frwkvd.conf
+	install -D -m 644 etc/man/frwkvd.8 $(DESTDIR)$(PREFIX)/share/man/man8/frwkvd.8
+	install -D -m 644 etc/man/frwkvd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/frwkvd.conf.5
 
 clean:
 	rm -rf build build-*

@@ -16,6 +16,7 @@ int serve_command(int argc, char **argv);
 int import_command(int argc, char **argv);
 int train_command(int argc, char **argv);
 int forecast_command(int argc, char **argv);
+int models_command(int argc, char **argv);
 int backtest_command(int argc, char **argv);
 int backup_command(int argc, char **argv);
 int restore_command(int argc, char **argv);

@@ -11,7 +11,7 @@ build="gcc make pkg-config libc6-dev libcsv-dev libcurl4-gnutls-dev libfftw3-dev
        libinih-dev libjansson-dev libmicrohttpd-dev libopenblas-dev libpcre2-dev
        libsnappy-dev libsqlite3-dev libsystemd-dev libzstd-dev nettle-dev libxxhash-dev zlib1g-dev
        curl jq tzdata"
-tests="libcmocka-dev sqlite3 procps systemd"
+tests="libseccomp-dev libcmocka-dev sqlite3 procps systemd"
 
 case "${1-}" in
 build) wanted=$build ;;

@@ -19,7 +19,7 @@ check "an unknown command is a misuse" exits 2 "no such command: frobnicate" fro
 check "help lists the commands" exits 0 "backtest" help
 check "help of a command is its --help" exits 0 "Usage: frwkvd import" help import
 check "version tells the version" exits 0 "frwkvd " version
-for command in serve import train forecast backtest backup restore verify check-config; do
+for command in serve import train forecast models backtest backup restore verify check-config; do
     check "$command --help" exits 0 "Usage: frwkvd $command" $command --help
     check "$command refuses an unknown option" \
         exits 2 "frwkvd $command: --bogus: no such option" $command --bogus
@@ -35,6 +35,7 @@ check "backtest names settings that do not fit" exits 2 "heads: must divide the 
 check "backtest names a bad split" exits 2 "--split" backtest --csv x --split 0.5
 check "backtest names a missing file" exits 1 "/nonexistent.csv" backtest --csv /nonexistent.csv
 check "import needs one file" exits 2 "one file expected" import
+check "models needs one name" exits 2 "one forecaster's name expected" models
 check "train needs one name" exits 2 "one forecaster" train
 
 configure
@@ -75,10 +76,10 @@ check "a second daemon on the folder is refused" exits 1 "$tmp/state" serve -c "
 sed "s|folder = .*|folder = $tmp/state2|" "$conf" >"$other"
 check "a taken address is refused by name" exits 1 "127.0.0.1:$port" serve -c "$other"
 kill -HUP "$pid"
-check "SIGHUP checks the configuration" wait_for 10 grep -q "configuration is valid" "$tmp/log"
+check "SIGHUP checks the configuration" wait_for 10 grep -q "reloaded report=" "$tmp/log"
 echo nonsense >>"$conf"
 kill -HUP "$pid"
-check "SIGHUP reports a bad one" wait_for 10 grep -q "configuration not accepted" "$tmp/log"
+check "SIGHUP reports a bad one" wait_for 10 grep -q "not accepted, going on as before: $conf" "$tmp/log"
 get /-/healthy
 check "and the daemon goes on" [ "$status" = 200 ]
 stop

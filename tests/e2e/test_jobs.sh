@@ -123,6 +123,17 @@ wait_for 20 job_ended "$id"
 get /v1/forecasters/short/forecast
 check "a model of another revision is never served" problem 409 "" "train"
 
+"$frwkvd" models told -q -c "$conf" >"$tmp/out"
+body=$(cat "$tmp/out")
+check "frwkvd models lists both" [ "$(grep -cE '^ +[0-9]+ ' "$tmp/out")" = 2 ]
+check "with the one that serves" grep -qE "^ +$other +yes " "$tmp/out"
+check "and the trial in words" grep -qE "error [0-9]+ % (smaller|larger) than of [0-9]+|nothing to judge by" "$tmp/out"
+"$frwkvd" models told --restore 99 -q -c "$conf" >"$tmp/out" 2>&1
+check "a version that is not there is refused" grep -q "has none of number 99" "$tmp/out"
+first=$(curl -s "$url/v1/forecasters/told/models" | jq '[.models[] | select(.serves | not)][0].id')
+"$frwkvd" models told --restore "$first" -q -c "$conf" >"$tmp/out" 2>&1
+check "frwkvd models --restore restores" grep -qE "^ +$first +yes " "$tmp/out"
+
 # A stream does not hold up the end of the daemon.
 post /v1/forecasters/long/train ''
 id=$(value .id)
