@@ -31,6 +31,8 @@
  * issues      chain: SHA-256 over the chain before and everything of the issue (ledger.c)
  * days        opening: the closing hash of the forecaster's day before; closing: of its
  *             last issue so far.  Kept when a day's issues are dropped
+ * covariates  statements (base/covariates.h), one a row.  known_ms: what the sender says,
+ *             arrived_ms: when it came.  crc: CRC-32 over the rest but id
  */
 static const char *const MIGRATION[] = {
     "CREATE TABLE series("
@@ -96,6 +98,12 @@ static const char *const MIGRATION[] = {
     "CREATE TABLE schedules("
     "  forecaster TEXT NOT NULL, kind TEXT NOT NULL, fired_ms INTEGER NOT NULL,"
     "  memo TEXT, PRIMARY KEY(forecaster, kind)) STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE covariates("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,"
+    "  from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, known_ms INTEGER NOT NULL,"
+    "  arrived_ms INTEGER NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;"
+    "CREATE INDEX covariates_by_name ON covariates(name, id);",
 };
 enum { VERSION = sizeof MIGRATION / sizeof *MIGRATION };
 

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/covariates.h"
 #include "base/err.h"
 #include "base/grid.h"
 #include "base/time.h"
@@ -159,6 +160,44 @@ struct store_grid_wish {
  */
 int store_grid(struct store *store, const struct store_grid_wish *wish, struct grid *out,
                struct err *err);
+
+/* ---- covariates ------------------------------------------------------------------ */
+
+/* What is known in advance: statements (base/covariates.h) under a name, kept as they
+ * came, apart from samples. */
+enum { STORE_STATEMENTS_MAX = 1 << 16, STORE_COVARIATES_MAX = 1 << 10 };
+
+struct store_covariate {
+    struct covariate_statement statement;
+    int64_t arrived_ms;
+};
+void store_covariates_fini(struct store_covariate *covariates, size_t count);
+
+/*
+ * Adds a statement.  One that says what the newest of that name said already, not known
+ * earlier, is none: *stored is false.  ERR_INVALID as covariate_check(), ERR_TOO_LARGE
+ * past a limit above.
+ */
+int store_covariate_put(struct store *store, const char *name,
+                        const struct covariate_statement *statement, bool *stored,
+                        struct err *err);
+/* Statements about any part of [from_ms, to_ms) that had arrived at as_of_ms, in the
+ * order they came.  ERR_NOT_FOUND when there is no such name; ERR_CORRUPT. */
+int store_covariate_read(struct store *store, const char *name, int64_t from_ms,
+                         int64_t to_ms, int64_t as_of_ms, struct store_covariate **out,
+                         size_t *count, struct err *err);
+/* Deletes all that was said under a name.  ERR_NOT_FOUND. */
+int store_covariate_delete(struct store *store, const char *name, struct err *err);
+
+struct store_covariate_name {
+    char *name;
+    int64_t from_ms, to_ms; /* from the first instant that is spoken of to the last */
+    int64_t arrived_ms;     /* of the newest statement */
+    uint64_t statements;
+};
+/* All, sorted by name; the caller frees each name and the list. */
+int store_covariate_names(struct store *store, struct store_covariate_name **out,
+                          size_t *count, struct err *err);
 
 /* ---- forecasters --------------------------------------------------------------- */
 
@@ -400,13 +439,13 @@ int store_schedule_fire(struct store *store, const char *forecaster, const char 
 
 /* What was looked at, and how much of it was damaged. */
 struct store_verified {
-    uint64_t batches, chunks, models, issues, findings;
+    uint64_t batches, chunks, models, issues, covariates, findings;
 };
 typedef void store_finding(void *ctx, const char *what);
 
 /*
- * Checks everything that is under a checksum: log batches, chunks, models, and the
- * ledger with its chains; the rest of the file is checked for being well-formed only.
+ * Checks everything that is under a checksum: log batches, chunks, models, covariates,
+ * and the ledger with its chains; the rest of the file is checked for being well-formed only.
  * each is called for what is damaged.  -1 when it could not be checked.
  */
 int store_verify(const char *uri, store_finding *each, void *ctx,

@@ -22,6 +22,8 @@ int verify_found(struct verify *verify, const struct err *damage, struct err *er
 
 /* models_table.c */
 int models_verify(struct verify *verify, struct err *err);
+/* covariates_table.c */
+int covariates_verify(struct verify *verify, struct err *err);
 /* issues_table.c: every issue, and the chain from day to day */
 int issues_verify(struct verify *verify, struct err *err);
 
