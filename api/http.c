@@ -34,6 +34,8 @@ enum {
     BODY_SLOWEST = 1024,     /* bytes a second, on average, after the grace time */
     CONNECTION_MEMORY = 64 << 10,
     QUEUE_PER_WORKER = 64,
+    INTAKE_QUEUE = 256, /* some senders lose what is refused */
+    INTAKE_NICE = 5,
     STOP_GRACE_S = 5,
     WORK_TIMEOUT_S = 60,
 };
@@ -316,6 +318,7 @@ static void api_free(struct api *api)
 {
     workers_stop(api->workers);
     events_free(api->events);
+    workers_stop(api->intake);
     metrics_free(api->metrics);
     pthread_cond_destroy(&api->watch_wake);
     pthread_cond_destroy(&api->ended);
@@ -340,10 +343,12 @@ struct api *api_start(const struct api_config *config, struct err *err)
     pthread_cond_init(&api->ended, NULL);
     pthread_cond_init(&api->watch_wake, NULL);
     api->events = events_start(config->store, err);
-    api->workers = workers_start(config->workers, config->workers * QUEUE_PER_WORKER);
+    api->workers = workers_start(config->workers, config->workers * QUEUE_PER_WORKER, 0);
+    api->intake = workers_start(1, INTAKE_QUEUE, INTAKE_NICE);
     if (!api->events)
         goto failed;
-    if (!api->workers || pthread_create(&api->watch, NULL, request_watch, api)) {
+    if (!api->workers || !api->intake ||
+        pthread_create(&api->watch, NULL, request_watch, api)) {
         err_set(err, ERR_IO, "cannot start %zu worker threads", config->workers);
         goto failed;
     }

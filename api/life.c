@@ -190,9 +190,14 @@ static void work(void *ctx)
     request_finish(req, &reply);
 }
 
+static struct workers *workers_of(const struct request *req)
+{
+    return req->route->samples ? req->api->intake : req->api->workers;
+}
+
 void request_again(struct request *req)
 {
-    workers_continue(req->api->workers, work, req);
+    workers_continue(workers_of(req), work, req);
 }
 
 void request_work(struct request *req, bool body_ended)
@@ -213,7 +218,7 @@ void request_work(struct request *req, bool body_ended)
     if (stopping) {
         err_set(&err, ERR_BUSY, "the server is shutting down");
         request_refuse(req, &err);
-    } else if (!workers_push(api->workers, work, req)) {
+    } else if (!workers_push(workers_of(req), work, req)) {
         err_set(&err, ERR_BUSY, "all workers are busy and their queue is full");
         request_fail(req, &err);
     }

@@ -249,7 +249,8 @@ static void write_process(struct page *out, struct api *api)
          "When the server started, since 1970.");
     page_add(out, "frwkvd_start_time_seconds %.3f\n", (double)api->started_ms / 1e3);
     head(out, "frwkvd_http_work_waiting", "gauge", "Requests that wait for a worker.");
-    page_add(out, "frwkvd_http_work_waiting %zu\n", workers_waiting(api->workers));
+    page_add(out, "frwkvd_http_work_waiting %zu\n",
+             workers_waiting(api->workers) + workers_waiting(api->intake));
     head(out, "frwkvd_http_body_bytes", "gauge", "Memory that request bodies hold.");
     page_add(out, "frwkvd_http_body_bytes %zu\n", atomic_load(&api->body_bytes));
 }

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 
 #include "api/handlers.h"
+#include "api/label_set.h"
 #include "api/wire.h"
-#include "base/labels.h"
 
 /* ---- reading --------------------------------------------------------------------- */
 
@@ -17,8 +17,33 @@ static int malformed(const char *what, struct err *err)
     return err_set(err, ERR_INVALID, "body: is not a WriteRequest: bad %s", what);
 }
 
+/*
+ * The labels in front as all senders write them, each a name and then a value, short and
+ * not empty; the rest of the series.  The same as add_label() on every field, but this
+ * runs ten million times a second.
+ */
+static struct wire take_plain_labels(struct wire series, struct label_set *set)
+{
+    enum { FIRST = 1 << 3 | WIRE_BYTES, SECOND = 2 << 3 | WIRE_BYTES, LEAST = 6 };
+    const unsigned char *at = series.at;
+    while (series.end - at >= 2 + LEAST && at[0] == FIRST && at[1] >= LEAST &&
+           at[1] < 0x80 && at[1] <= series.end - at - 2) {
+        const unsigned char *const end = at + 2 + at[1];
+        const size_t name_len = at[3];
+        if (at[2] != FIRST || name_len == 0 || name_len + LEAST - 1 > at[1])
+            break;
+        const unsigned char *const value = at + 4 + name_len;
+        if (value[0] != SECOND || value[1] == 0 || value + 2 + value[1] != end)
+            break;
+        label_set_add(set, (const char *)at + 4, name_len, (const char *)value + 2,
+                      value[1]);
+        at = end;
+    }
+    return (struct wire){at, series.end};
+}
+
 /* Of a label both parts must be there: unlike elsewhere, an empty value is an error. */
-static int add_label(struct labels *labels, struct wire label, struct err *why)
+static void add_label(struct label_set *set, struct wire label, struct err *why)
 {
     struct wire name = {0}, value = {0};
     struct wire_field field;
@@ -29,31 +54,35 @@ static int add_label(struct labels *labels, struct wire label, struct err *why)
         else if (wire_is(&field, 2, WIRE_BYTES))
             value = field.bytes;
     if (more < 0)
-        return err_set(why, ERR_INVALID, "label: is not protobuf");
-    if (name.at == name.end || value.at == value.end)
-        return err_set(why, ERR_INVALID, "label: name and value must not be empty");
-    return labels_add_n(labels, (const char *)name.at, wire_len(name),
-                        (const char *)value.at, wire_len(value), why);
+        err_set(why, ERR_INVALID, "label: is not protobuf");
+    else if (name.at == name.end || value.at == value.end)
+        err_set(why, ERR_INVALID, "label: name and value must not be empty");
+    else
+        label_set_add(set, (const char *)name.at, wire_len(name), (const char *)value.at,
+                      wire_len(value));
 }
 
-/* The canonical name, and how many samples there are.  -1: not a TimeSeries; what is
- * wrong with the name is in why. */
+/* The canonical name, how many samples there are and where the first stands.  -1: not a
+ * TimeSeries; what is wrong with the name is in why. */
 static int read_labels(struct wire series, char name[static LABELS_TEXT_MAX],
-                       size_t *samples, struct err *why)
+                       struct wire *first, size_t *samples, struct err *why)
 {
-    struct labels labels;
+    struct label_set set;
     struct wire_field field;
     int more;
-    labels.count = labels.used = 0;
+    set.count = 0;
     *samples = 0;
-    while ((more = wire_next(&series, &field)) > 0) {
-        if (wire_is(&field, 2, WIRE_BYTES))
-            ++*samples;
-        else if (wire_is(&field, 1, WIRE_BYTES) && why->code == ERR_NONE)
-            add_label(&labels, field.bytes, why);
+    *first = series = take_plain_labels(series, &set);
+    for (struct wire at = series; (more = wire_next(&series, &field)) > 0; at = series) {
+        if (wire_is(&field, 2, WIRE_BYTES)) {
+            if (++*samples == 1)
+                *first = at;
+        } else if (wire_is(&field, 1, WIRE_BYTES) && why->code == ERR_NONE) {
+            add_label(&set, field.bytes, why);
+        }
     }
     if (why->code == ERR_NONE)
-        labels_format(&labels, name, why);
+        label_set_name(&set, name, why);
     return more;
 }
 
@@ -86,8 +115,10 @@ static int read_series(struct wire series, size_t number, struct intake *in,
 {
     char name[LABELS_TEXT_MAX];
     size_t samples;
-    struct err why = {0};
-    if (read_labels(series, name, &samples, &why) < 0)
+    struct wire first;
+    struct err why;
+    why.code = ERR_NONE; /* the rest is large, and this runs a million times a second */
+    if (read_labels(series, name, &first, &samples, &why) < 0)
         return malformed("time series", err);
     if (why.code) {
         err_prefix(&why, "timeseries[%zu]", number);
@@ -98,7 +129,7 @@ static int read_series(struct wire series, size_t number, struct intake *in,
         return 0;
     const uint32_t id = store_batch_series(in->batch, name);
     struct wire_field field;
-    while (wire_next(&series, &field) > 0)
+    while (wire_next(&first, &field) > 0)
         if (wire_is(&field, 2, WIRE_BYTES) && read_sample(field.bytes, id, name, in))
             return malformed("sample", err);
     return 0;

@@ -54,6 +54,7 @@ struct route {
     request_push *push; /* NULL: the body is collected, and unpacked, in request->body */
     enum body_kind body;
     const char *help;
+    bool samples;            /* brings samples: work for the intake, not the workers */
     bool snappy;             /* the body is a snappy block; else it may be gzip */
     const char *type;        /* what Content-Type must be where it is given; NULL: any */
     request_refusal *refuse; /* NULL: problem documents */

@@ -11,16 +11,17 @@
 #include "base/mem.h"
 
 #define REMOTE_WRITE                                                                     \
-    .body = BODY_COLLECTED, .snappy = true, .type = "application/x-protobuf",            \
-    .refuse = remote_write_refuse, .help = "Prometheus remote_write 1.0"
+    .body = BODY_COLLECTED, .samples = true, .snappy = true,                             \
+    .type = "application/x-protobuf", .refuse = remote_write_refuse,                     \
+    .help = "Prometheus remote_write 1.0"
 
 static const struct route table[] = {
     {"GET", "/", index_get, .help = "this text"},
-    {"POST", "/v1/samples", samples_post, .body = BODY_COLLECTED,
+    {"POST", "/v1/samples", samples_post, .body = BODY_COLLECTED, .samples = true,
      .help = "store samples"},
     {"GET", "/v1/samples", samples_get,
      .help = "read one series: series, from, to, as_of, limit, format=json|csv"},
-    {"POST", "/v1/import", import_post, import_push, BODY_IMPORT,
+    {"POST", "/v1/import", import_post, import_push, BODY_IMPORT, .samples = true,
      .help = "store a CSV stream: format=wide|long, zone, time_column, prefix, history"},
     {"POST", "/api/v1/write", remote_write_post, REMOTE_WRITE},
     {"POST", "/api/v1/push", remote_write_post, REMOTE_WRITE},

@@ -22,6 +22,7 @@ struct api {
     struct metrics *metrics;
     struct workers *workers;
     struct events *events;
+    struct workers *intake; /* takes samples: many senders must not hold up queries */
     struct MHD_Daemon *daemon;
     int port;
     int64_t started_ms;       /* of the clock */

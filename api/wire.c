@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "api/wire.h"
 
-/* ---- reading --------------------------------------------------------------------- */
-
 enum { VARINT_BYTES_MAX = 10 };
 
-static bool varint_slow(struct wire *wire, uint64_t *value)
+/* ---- reading --------------------------------------------------------------------- */
+
+bool wire_varint_long(struct wire *wire, uint64_t *value)
 {
     const unsigned char *at = wire->at;
     *value = 0;
@@ -20,15 +20,6 @@ static bool varint_slow(struct wire *wire, uint64_t *value)
     return false;
 }
 
-/* Most have one byte. */
-static inline bool varint(struct wire *wire, uint64_t *value)
-{
-    if (wire->at == wire->end || *wire->at >= 0x80)
-        return varint_slow(wire, value);
-    *value = *wire->at++;
-    return true;
-}
-
 /* Little-endian, whatever the machine is. */
 static bool fixed(struct wire *wire, size_t len, uint64_t *value)
 {
@@ -41,32 +32,19 @@ static bool fixed(struct wire *wire, size_t len, uint64_t *value)
     return true;
 }
 
-static bool bytes(struct wire *wire, struct wire *out)
+int wire_value(struct wire *wire, uint64_t key, struct wire_field *field)
 {
-    uint64_t len;
-    if (!varint(wire, &len) || len > wire_len(*wire))
-        return false;
-    *out = (struct wire){wire->at, wire->at + len};
-    wire->at += len;
-    return true;
-}
-
-int wire_next(struct wire *wire, struct wire_field *field)
-{
-    uint64_t key;
-    if (wire->at == wire->end)
-        return 0;
-    if (!varint(wire, &key) || key >> 3 == 0 || key >> 3 > UINT32_MAX)
+    if (key >> 3 == 0 || key >> 3 > UINT32_MAX)
         return -1;
     field->number = (uint32_t)(key >> 3);
     field->type = (enum wire_type)(key & 7);
     switch (field->type) {
     case WIRE_VARINT:
-        return varint(wire, &field->value) ? 1 : -1;
+        return wire_varint(wire, &field->value) ? 1 : -1;
     case WIRE_64:
         return fixed(wire, 8, &field->value) ? 1 : -1;
     case WIRE_BYTES:
-        return bytes(wire, &field->bytes) ? 1 : -1;
+        return wire_bytes(wire, &field->bytes) ? 1 : -1;
     case WIRE_32:
         return fixed(wire, 4, &field->value) ? 1 : -1;
     }

@@ -53,8 +53,43 @@ static inline size_t wire_len(struct wire wire)
     return (size_t)(wire.end - wire.at);
 }
 
+/* The parts of wire_next(), which runs a million times a second. */
+bool wire_varint_long(struct wire *wire, uint64_t *value);
+int wire_value(struct wire *wire, uint64_t key, struct wire_field *field);
+
+static inline bool wire_varint(struct wire *wire, uint64_t *value)
+{
+    if (wire->at == wire->end || *wire->at >= 0x80)
+        return wire_varint_long(wire, value);
+    *value = *wire->at++;
+    return true;
+}
+
+static inline bool wire_bytes(struct wire *wire, struct wire *out)
+{
+    uint64_t len;
+    if (!wire_varint(wire, &len) || len > wire_len(*wire))
+        return false;
+    *out = (struct wire){wire->at, wire->at + len};
+    wire->at += len;
+    return true;
+}
+
 /* 1: there is a field, and wire stands behind it; 0: the end; -1: not protobuf. */
-int wire_next(struct wire *wire, struct wire_field *field);
+static inline int wire_next(struct wire *wire, struct wire_field *field)
+{
+    uint64_t key;
+    if (wire->at == wire->end)
+        return 0;
+    if (!wire_varint(wire, &key))
+        return -1;
+    /* Most fields by far are strings and messages with a number below 16. */
+    if (key > 0x7f || (key & 7) != WIRE_BYTES || key < 8)
+        return wire_value(wire, key, field);
+    field->number = (uint32_t)(key >> 3);
+    field->type = WIRE_BYTES;
+    return wire_bytes(wire, &field->bytes) ? 1 : -1;
+}
 
 static inline bool wire_is(const struct wire_field *field, uint32_t number,
                            enum wire_type type)

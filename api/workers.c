@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -19,6 +21,7 @@ struct workers {
     struct item *first, **end;
     size_t waiting, queue_max;
     bool stopping;
+    int nice;
     size_t count;
     pthread_t thread[];
 };
@@ -43,6 +46,8 @@ static void *serve(void *ctx)
 {
     struct workers *const w = ctx;
     struct item *item;
+    if (w->nice)
+        setpriority(PRIO_PROCESS, (id_t)gettid(), w->nice); /* a wish, no more */
     while ((item = take(w))) {
         item->run(item->ctx);
         free(item);
@@ -50,13 +55,14 @@ static void *serve(void *ctx)
     return NULL;
 }
 
-struct workers *workers_start(size_t count, size_t queue_max)
+struct workers *workers_start(size_t count, size_t queue_max, int nice)
 {
     struct workers *const w = mem_new(1, sizeof *w + count * sizeof w->thread[0]);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->arrived, NULL);
     w->end = &w->first;
     w->queue_max = queue_max;
+    w->nice = nice;
     for (; w->count < count; w->count++)
         if (pthread_create(&w->thread[w->count], NULL, serve, w))
             break;

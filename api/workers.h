@@ -14,7 +14,8 @@ struct workers;
 
 typedef void worker_job(void *ctx);
 
-struct workers *workers_start(size_t count, size_t queue_max)
+/* The threads yield to others by nice (0..19). */
+struct workers *workers_start(size_t count, size_t queue_max, int nice)
     __attribute__((warn_unused_result));
 
 /* Runs what is queued, then ends the threads.  NULL is fine. */
