@@ -46,6 +46,7 @@ void model_free(struct model *model)
     for (int c = 0; c < CANDIDATES; c++)
         bands_fini(&model->bands[c]);
     effects_fini(&model->effects);
+    chain_fini(&model->chain);
     free(model->theta);
     network_fold_free(model->fold);
     model_report_fini(&model->report);
@@ -57,7 +58,7 @@ int artifact_fold(struct model *model, struct err *err)
     const size_t width = model->spec.group == GROUP_JOINT ? model->series : 1;
     struct network_config config;
     struct network *shape = NULL;
-    if (frwkv_config(&model->spec, model->season, width, &config, err) ||
+    if (frwkv_config(&model->spec, model->season, width, &model->chain, &config, err) ||
         !(shape = network_new(&config, 1, false, NULL, err)))
         return -1;
     model->fold = network_fold_new(shape, model->theta, err);

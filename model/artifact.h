@@ -6,6 +6,7 @@
 #define ARTIFACT_H
 
 #include "base/real.h"
+#include "model/chain.h"
 #include "model/candidate.h"
 #include "model/conformal.h"
 #include "model/effect.h"
@@ -34,6 +35,7 @@ struct model {
      * the data's units, the strangers' row in their own deviations. */
     struct bands bands[CANDIDATES];
 
+    struct chain chain;        /* of a mixer that wants one, else empty */
     real *theta;               /* NULL where nothing was trained */
     struct network_fold *fold; /* of theta, for forecasts */
     size_t size, params;

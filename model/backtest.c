@@ -76,8 +76,8 @@ static int train_frwkv(struct backtest *b, const struct grid *grid, struct err *
                        b->spec->settings.max_missing);
     if (fit_run(&b->fit, err))
         return -1;
-    return frwkv_init(&b->frwkv, b->spec, b->season, b->panel.width, JUDGE_BATCH,
-                      b->fit.state.best, b->pool, err);
+    return frwkv_init(&b->frwkv, b->spec, b->season, b->panel.width, &b->fit.chain,
+                      JUDGE_BATCH, b->fit.state.best, b->pool, err);
 }
 
 /* Windows with targets in [from, to), forecast by those of mask. */

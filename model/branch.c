@@ -33,8 +33,10 @@ struct branch_tape {
     struct encoder_tape *layer[BRANCH_LAYERS_MAX];
     real *x[BRANCH_LAYERS_MAX + 1]; /* (R,C) input of each layer, output of the last */
     real *folded;                   /* (C,F) */
+    real *plain;                    /* (R,C) w_in z, with embed */
     real *u, *xhat, *rstd;          /* the last norm */
-    real *d_folded, *d_u, *d_x;     /* training only */
+    real *d_folded, *d_u, *d_x;     /* training only, as below */
+    real *d_plain;
 };
 
 /* Offsets from the branch's theta. */
@@ -46,7 +48,19 @@ static void dims_of(const struct branch_config *config, size_t dims[DIMS])
 {
     dims[NONE] = 1;
     dims[C_] = config->encoder.mix.C;
-    dims[DF] = config->D * config->F;
+    dims[DF] = branch_out(config);
+}
+
+size_t branch_out(const struct branch_config *config)
+{
+    return (config->embed ? 1 : config->D) * config->F;
+}
+
+struct encoder_config branch_layer(const struct branch_config *config, size_t i)
+{
+    struct encoder_config layer = config->encoder;
+    layer.mix.layer = i;
+    return layer;
 }
 
 static struct layout layout_of(const struct branch_config *config)
@@ -56,8 +70,9 @@ static struct layout layout_of(const struct branch_config *config)
     dims_of(config, dims);
     at.size = tensors_layout(table_in, TENSORS_IN, dims, at.in);
     for (size_t i = 0; i < config->layers; i++) {
+        const struct encoder_config layer = branch_layer(config, i);
         at.layer[i] = at.size;
-        at.size += encoder_size(&config->encoder);
+        at.size += encoder_size(&layer);
     }
     const size_t out = tensors_layout(table_out, TENSORS_OUT, dims, at.out);
     for (size_t i = 0; i < TENSORS_OUT; i++)
@@ -74,8 +89,9 @@ void branch_params(const struct branch_config *config, struct tensors *tensors,
     tensors_add(tensors, prefix, table_in, TENSORS_IN, dims);
     for (size_t i = 0; i < config->layers; i++) {
         char name[48];
+        const struct encoder_config layer = branch_layer(config, i);
         snprintf(name, sizeof name, "%s.layer%zu", prefix, i);
-        encoder_params(&config->encoder, tensors, name);
+        encoder_params(&layer, tensors, name);
     }
     tensors_add(tensors, prefix, table_out, TENSORS_OUT, dims);
 }
@@ -85,18 +101,32 @@ size_t branch_size(const struct branch_config *config)
     return layout_of(config).size;
 }
 
+size_t branch_layer_at(const struct branch_config *config, size_t i)
+{
+    return layout_of(config).layer[i];
+}
+
 struct branch_tape *branch_tape(const struct branch_config *config, size_t B, size_t T,
                                 bool training, struct encoder_work *work,
                                 struct arena *arena)
 {
     const size_t R = linear_rows(B * T), C = config->encoder.mix.C;
     struct branch_tape t = {.work = work};
-    for (size_t i = 0; i < config->layers; i++)
-        t.layer[i] =
-            i == 0 || training ? encoder_tape(&config->encoder, B, T, arena) : t.layer[0];
+    struct encoder_tape *shared[MIXER_KINDS];
+    for (size_t i = 0; i < config->layers; i++) {
+        const struct encoder_config layer = branch_layer(config, i);
+        const size_t kind = mixer_kind(&layer.mix);
+        if (training || i == kind)
+            shared[kind] = encoder_tape(&layer, B, T, arena);
+        t.layer[i] = shared[kind];
+    }
     for (size_t i = 0; i <= config->layers; i++)
         t.x[i] = arena_reals(arena, R * C);
     t.folded = arena_reals(arena, C * config->F);
+    if (config->embed) {
+        t.plain = arena_reals(arena, R * C);
+        t.d_plain = training ? arena_reals(arena, R * C) : NULL;
+    }
     t.u = arena_reals(arena, R * C);
     t.xhat = arena_reals(arena, R * C);
     t.rstd = arena_reals(arena, R);
@@ -148,9 +178,10 @@ static void lift_gradient(const struct fold_job *j, real *de)
 
 /* ---- forward and backward ---------------------------------------------------------- */
 
-static struct encoder_call layer_call(const struct branch_call *call, size_t layer)
+static struct encoder_call layer_call(const struct branch_call *call,
+                                      const struct encoder_config *config, size_t layer)
 {
-    struct encoder_call of = {.config = &call->config->encoder,
+    struct encoder_call of = {.config = config,
                               .B = call->B,
                               .T = call->T,
                               .pool = call->pool,
@@ -170,18 +201,53 @@ void branch_fold(const struct branch_config *config, struct threads *pool,
                             .w = theta + layout_of(config).in[IN_W],
                             .e = e,
                             .folded = in};
-    threads_run(pool, threads_blocks(C, ROWS), fold_rows, &fold);
+    if (config->embed)
+        memcpy(in, fold.w, C * config->F * sizeof *in);
+    else
+        threads_run(pool, threads_blocks(C, ROWS), fold_rows, &fold);
+}
+
+/* With embed: token (r,d) is e[d] plain[r] + b. */
+static void spread_copies(const struct branch_call *call, real *x, const real *e,
+                          const real *b, const real *plain)
+{
+    const size_t C = call->config->encoder.mix.C, D = call->config->D;
+    for (size_t row = 0; row < call->B * call->T; row++)
+        for (size_t c = 0; c < C; c++)
+            x[row * C + c] = e[row % D] * plain[row / D * C + c] + b[c];
+}
+
+/* dplain is set, de and db added to. */
+static void gather_copies(const struct branch_call *call, const real *dx, const real *e,
+                          const real *plain, real *dplain, real *de, real *db)
+{
+    const size_t C = call->config->encoder.mix.C, D = call->config->D;
+    const size_t R = call->B * call->T;
+    memset(dplain, 0, R / D * C * sizeof *dplain);
+    for (size_t row = 0; row < R; row++) {
+        const real *const d = dx + row * C;
+        vector_add(dplain + row / D * C, e[row % D], d, C);
+        vector_add(db, 1, d, C);
+        de[row % D] += vector_dot(d, plain + row / D * C, C);
+    }
 }
 
 const real *branch_hidden(const struct branch_call *call, const real *theta,
-                          const real *in, const real *z, struct branch_tape *t)
+                          const real *e, const real *in, const real *z,
+                          struct branch_tape *t)
 {
     const struct branch_config *const config = call->config;
     const struct layout at = layout_of(config);
     const size_t R = call->B * call->T, C = config->encoder.mix.C, F = config->F;
-    linear_forward(call->pool, t->x[0], C, z, F, in, theta + at.in[IN_B], R, F, C);
+    if (config->embed) {
+        linear_forward(call->pool, t->plain, C, z, F, in, NULL, R / config->D, F, C);
+        spread_copies(call, t->x[0], e, theta + at.in[IN_B], t->plain);
+    } else {
+        linear_forward(call->pool, t->x[0], C, z, F, in, theta + at.in[IN_B], R, F, C);
+    }
     for (size_t i = 0; i < config->layers; i++) {
-        const struct encoder_call layer = layer_call(call, i);
+        const struct encoder_config own = branch_layer(config, i);
+        const struct encoder_call layer = layer_call(call, &own, i);
         encoder_forward(&layer, theta + at.layer[i], t->x[i], t->x[i + 1], t->layer[i],
                         t->work);
     }
@@ -200,10 +266,10 @@ void branch_forward(const struct branch_call *call, const real *theta, const rea
                     const real *z, real *y, struct branch_tape *t)
 {
     const struct branch_config *const config = call->config;
-    const size_t C = config->encoder.mix.C, DF_ = config->D * config->F;
+    const size_t C = config->encoder.mix.C, DF_ = branch_out(config);
     const struct linear_map last = branch_last_map(config, theta);
     branch_fold(config, call->pool, theta, e, t->folded);
-    const real *const u = branch_hidden(call, theta, t->folded, z, t);
+    const real *const u = branch_hidden(call, theta, e, t->folded, z, t);
     linear_forward(call->pool, y, DF_, u, C, last.w, last.b, call->B * call->T, C, DF_);
 }
 
@@ -214,7 +280,7 @@ void branch_backward(const struct branch_call *call, const real *theta, const re
     const struct branch_config *const config = call->config;
     const struct layout at = layout_of(config);
     const size_t R = call->B * call->T, C = config->encoder.mix.C, F = config->F;
-    const size_t DF_ = config->D * F, bytes = R * C * sizeof(real);
+    const size_t DF_ = branch_out(config), bytes = R * C * sizeof(real);
     linear_backward_weights(call->pool, dtheta + at.out[OUT_W], dtheta + at.out[OUT_B],
                             dy, DF_, t->u, C, R, C, DF_);
     memset(t->d_u, 0, bytes);
@@ -225,13 +291,23 @@ void branch_backward(const struct branch_call *call, const real *theta, const re
     layernorm_backward(call->pool, dx, dtheta + at.out[NORM_G], dtheta + at.out[NORM_B],
                        t->d_u, t->xhat, t->rstd, theta + at.out[NORM_G], R, C);
     for (size_t i = config->layers; i-- > 0;) {
-        const struct encoder_call layer = layer_call(call, i);
+        const struct encoder_config own = branch_layer(config, i);
+        const struct encoder_call layer = layer_call(call, &own, i);
         memset(spare, 0, bytes);
         encoder_backward(&layer, theta + at.layer[i], t->x[i], dx, spare,
                          dtheta + at.layer[i], t->layer[i], t->work);
         real *const done = dx;
         dx = spare;
         spare = done;
+    }
+    if (config->embed) {
+        real *const dw = dtheta + at.in[IN_W];
+        gather_copies(call, dx, e, t->plain, t->d_plain, de, dtheta + at.in[IN_B]);
+        linear_backward_weights(call->pool, dw, NULL, t->d_plain, C, z, F, R / config->D,
+                                F, C);
+        linear_backward_input(call->pool, dz, F, t->d_plain, C, theta + at.in[IN_W],
+                              R / config->D, F, C);
+        return;
     }
     memset(t->d_folded, 0, C * F * sizeof *t->d_folded);
     linear_backward_weights(call->pool, t->d_folded, dtheta + at.in[IN_B], dx, C, z, F, R,

@@ -11,6 +11,10 @@
  * So w_in folds into a (C,F) matrix, sum over d of e[d] w_in[:, d F + f], which reads
  * the plain spectrum; w_in and e get their gradients from that of the folded one by the
  * product rule.  Exact, and D times less work.
+ *
+ * Rows are series, or their patches, whose spectra are then those of the patches; for
+ * the branch it is the same.  With `embed` each of the D copies is a token: R rows of z
+ * become R D tokens, u = e[d] w_in z + b_in with w_in (C,F), and w_out is (F,C).
  */
 #ifndef BRANCH_H
 #define BRANCH_H
@@ -21,13 +25,14 @@
 struct branch_config {
     struct encoder_config encoder;
     size_t layers, D, F;
+    bool embed; /* the D copies are tokens of their own */
 };
 
 struct branch_tape;
 
 struct branch_call {
     const struct branch_config *config;
-    size_t B, T; /* T = V series */
+    size_t B, T; /* B T = R, or R D with embed */
     struct threads *pool;
     struct rng_stream stream; /* uses BRANCH_PLACES purposes from this one on */
     double p;
@@ -49,12 +54,18 @@ void branch_forward(const struct branch_call *call, const real *theta, const rea
                     const real *z, real *y, struct branch_tape *tape);
 
 /* The same in two halves, for who has them multiplied out (model/fold.h): in (C,F) is
- * w_in folded over the lift; the result is LayerNorm(u), (R,C), kept in the tape; the
- * last map is that of y. */
+ * w_in folded over the lift; the result is LayerNorm(u), (B T, C), kept in the tape; the
+ * last map is that of y, branch_out() wide. */
 void branch_fold(const struct branch_config *config, struct threads *pool,
                  const real *theta, const real *e, real *in);
 const real *branch_hidden(const struct branch_call *call, const real *theta,
-                          const real *in, const real *z, struct branch_tape *tape);
+                          const real *e, const real *in, const real *z,
+                          struct branch_tape *tape);
+size_t branch_out(const struct branch_config *config);
+
+/* Offset of layer i's theta from the branch's, and its configuration. */
+size_t branch_layer_at(const struct branch_config *config, size_t i);
+struct encoder_config branch_layer(const struct branch_config *config, size_t i);
 struct linear_map branch_last_map(const struct branch_config *config, const real *theta);
 
 /* dz (R,F), de (D), dtheta are added to. */

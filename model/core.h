@@ -11,6 +11,8 @@
 
 #include "model/mixer.h"
 
+struct slices;
+
 enum { CORE_TENSORS_MAX = 12, CORE_DIMS = 8 };
 
 /* The tensors of a core of its own, for one configuration.  dims[0] is 1. */
@@ -54,6 +56,9 @@ struct mixer {
     /* Fills a zeroed list; NULL: it has none. */
     void (*tensors)(const struct mixer_config *config, struct core_tensors *tensors);
 
+    /* Loops over one head of one sample, or NULL for a core with all functions below. */
+    const struct slices *slices;
+
     /* As in mixer.h; theta and dtheta are those of the core's own tensors. */
     void *(*tape)(const struct mixer_config *config, size_t B, size_t T,
                   struct arena *arena);
@@ -71,6 +76,19 @@ struct mixer {
     void (*step)(const struct mixer_config *config, const real *theta,
                  const struct core_token *token, real *state, real *work);
 };
+
+/* These call the core's own functions, or those of its slices. */
+void *core_tape(const struct mixer_config *config, size_t B, size_t T,
+                struct arena *arena);
+void *core_work(const struct mixer_config *config, size_t B, size_t T, bool training,
+                struct arena *arena);
+void core_forward(const struct mixer_call *call, const real *theta,
+                  const struct core_io *io, void *tape, void *work);
+void core_backward(const struct mixer_call *call, const real *theta, real *dtheta,
+                   const struct core_io *io, const struct core_grad *grad, void *tape,
+                   void *work);
+void core_step(const struct mixer_config *config, const real *theta,
+               const struct core_token *token, real *state, real *work);
 
 struct core_tensors core_tensors(const struct mixer_config *config);
 /* offset[i] of each of the core's tensors; returns the reals in all. */

@@ -37,7 +37,7 @@ struct encoder_tape {
 };
 
 struct encoder_work {
-    void *mixer;
+    void *mixer[MIXER_KINDS];
     real *sum;            /* (R,C) what is about to be normalised */
     real *d_sum, *d_wide; /* (R,C), (R,Fd): training only */
     real *d_drop;         /* (R,C) */
@@ -113,13 +113,16 @@ struct encoder_work *encoder_work(const struct encoder_config *config, size_t B,
                                   bool training, struct arena *arena)
 {
     const size_t R = linear_rows(B * T), C = config->mix.C;
-    const struct encoder_work w = {
-        .mixer = mixer_work(&config->mix, B, T, training, arena),
+    struct encoder_work w = {
         .sum = arena_reals(arena, R * C),
         .d_sum = training ? arena_reals(arena, R * C) : NULL,
         .d_drop = training ? arena_reals(arena, R * C) : NULL,
         .d_wide = training ? arena_reals(arena, R * config->Fd) : NULL,
     };
+    struct mixer_config mix = config->mix;
+    for (mix.layer = 0; mix.layer < MIXER_KINDS; mix.layer++)
+        if (mixer_kind(&mix) == mix.layer)
+            w.mixer[mix.layer] = mixer_work(&mix, B, T, training, arena);
     void *const block = arena_bytes(arena, sizeof w);
     return block ? memcpy(block, &w, sizeof w) : NULL;
 }
@@ -165,7 +168,7 @@ void encoder_forward(const struct encoder_call *call, const real *theta, const r
                                    .pool = call->pool,
                                    .dropout = &in_mixer};
 
-    mixer_forward(&mix, theta, x, w->sum, t->mixer, w->mixer);
+    mixer_forward(&mix, theta, x, w->sum, t->mixer, w->mixer[mixer_kind(&config->mix)]);
     dropout(call->pool, w->sum, R * C, &residual);
     add_rows(call->pool, w->sum, x, R, C);
     layernorm_forward(call->pool, t->x1, t->xhat1, t->rstd1, w->sum, theta + at[LN1_G],
@@ -231,5 +234,6 @@ void encoder_backward(const struct encoder_call *call, const real *theta, const 
                        w->d_sum, t->xhat1, t->rstd1, theta + at[LN1_G], R, C);
     add_rows(call->pool, dx, w->d_drop, R, C);
     dropout(call->pool, w->d_drop, R * C, &residual);
-    mixer_backward(&mix, theta, x, w->d_drop, dx, dtheta, t->mixer, w->mixer);
+    mixer_backward(&mix, theta, x, w->d_drop, dx, dtheta, t->mixer,
+                   w->mixer[mixer_kind(&config->mix)]);
 }

@@ -98,7 +98,8 @@ int fit_init(struct fit *fit, const struct panel *panel, const struct cut *cut,
                         .fingerprint = fingerprint};
     struct network *shape = NULL;
     int rc = -1;
-    if (frwkv_config(spec, season, panel->width, &fit->config, err) ||
+    if ((chain_wanted(spec) && chain_init(&fit->chain, panel, cut->fit, err)) ||
+        frwkv_config(spec, season, panel->width, &fit->chain, &fit->config, err) ||
         !(shape = network_new(&fit->config, 1, false, NULL, err)) ||
         train_state_init(&fit->state, network_size(shape), spec->settings.epochs, err) ||
         rhythm_init(&fit->rhythm, rhythm_season(spec, season), err) ||
@@ -115,6 +116,7 @@ out:
 
 void fit_fini(struct fit *fit)
 {
+    chain_fini(&fit->chain);
     train_state_fini(&fit->state);
     windows_fini(&fit->windows);
     windows_fini(&fit->stop);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "model/chain.h"
 #include "model/checkpoint.h"
 #include "model/cut.h"
 #include "model/model.h"
@@ -29,6 +30,7 @@ struct fit {
     struct threads *pool;            /* borrowed */
     size_t season;
     uint64_t fingerprint;
+    struct chain chain; /* of the fit part; owned */
     struct network_config config;
     struct model_settings settings; /* of spec, with what is automatic decided */
     struct train_pace pace;

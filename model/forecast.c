@@ -75,8 +75,8 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
     if (!ok)
         err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu rows", w->rows);
     else if (!w->has_network ||
-             frwkv_init(&w->frwkv, &model->spec, model->season, width, joint ? 1 : CHUNK,
-                        model->theta, NULL, err) == 0) {
+             frwkv_init(&w->frwkv, &model->spec, model->season, width, &model->chain,
+                        joint ? 1 : CHUNK, model->theta, NULL, err) == 0) {
         w->frwkv.fold = model->fold;
         return w;
     }

@@ -8,13 +8,74 @@
 #include "model/mixer.h"
 #include "model/windows.h"
 
+enum { WINDOW_SERIES = 16, WINDOW_PATCHES = 32 }; /* what gdn_window 0 stands for */
+
+/* What `auto` stands for: three series alike, or three patches in a row. */
+static enum inline_local local_of(const struct model_spec *spec)
+{
+    const struct model_settings *const s = &spec->settings;
+    if (s->inline_local > 0)
+        return (enum inline_local)(s->inline_local - 1);
+    if (s->causal)
+        return LOCAL_NONE;
+    if (s->axis == AXIS_PATCH)
+        return LOCAL_ORDER3;
+    return s->axis == AXIS_VARIATE && spec->group == GROUP_JOINT ? LOCAL_KNN : LOCAL_NONE;
+}
+
+static struct mixer_options options_of(const struct model_spec *spec)
+{
+    const struct model_settings *const s = &spec->settings;
+    const int window = s->axis == AXIS_PATCH ? WINDOW_PATCHES : WINDOW_SERIES;
+    return (struct mixer_options){
+        .rwkv7x_wide = s->rwkv7x_decay,
+        .inline_local = local_of(spec),
+        .inline_phi = (enum inline_phi)s->inline_phi,
+        .taylor2_mode = (enum taylor2_mode)s->taylor2_mode,
+        .taylor2_shortcut = s->taylor2_shortcut,
+        .taylor2_beta = s->taylor2_beta,
+        .luna_m = s->luna_m,
+        .luna_lc = s->luna_lc,
+        .luna_hidden = s->luna_hidden,
+        .luna_nonneg = (enum luna_nonneg)s->luna_nonneg,
+        .luna_env = (enum luna_env)s->luna_env,
+        .luna_chrms = s->luna_chrms,
+        .gdn_window = s->gdn_window ? s->gdn_window : window,
+        .gdn_sinks = s->gdn_sinks,
+        .gdn_chunk = s->gdn_chunk,
+        .gdn_pattern = (enum gdn_pattern)s->gdn_pattern,
+        .gdn_rope = s->gdn_rope,
+        .gdn_neg_eig = s->gdn_neg_eig,
+        .h3_head = s->h3_head,
+        .h3_shift_len = s->h3_shift_len,
+        .h3_state = s->h3_ssm_state,
+    };
+}
+
+/* What the mixer's own check, which knows one axis only, cannot tell. */
+static int check_axis(const struct model_spec *spec, struct err *err)
+{
+    const struct model_settings *const s = &spec->settings;
+    if (s->order == ORDER_CORR && (s->axis != AXIS_VARIATE || spec->group != GROUP_JOINT))
+        return err_set(err, ERR_INVALID,
+                       "order: corr needs series as tokens (group = joint, axis = "
+                       "variate)");
+    if (s->gdn_rope && s->axis != AXIS_PATCH)
+        return err_set(err, ERR_INVALID,
+                       "gdn_rope: must be false unless axis is patch: other tokens have "
+                       "no distance");
+    return 0;
+}
+
 int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
-                 struct network_config *config, struct err *err)
+                 const struct chain *chain, struct network_config *config,
+                 struct err *err)
 {
     const struct model_settings *const s = &spec->settings;
     const struct mixer *const mixer = mixer_find(s->mixer, err);
-    if (!mixer)
+    if (!mixer || check_axis(spec, err))
         return -1;
+    const bool chained = chain && chain->V == width;
     *config = (struct network_config){
         .L = spec->lookback,
         .V = width,
@@ -26,6 +87,14 @@ int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
         .layers = (size_t)s->layers,
         .rank = (size_t)s->rank,
         .mixer = mixer,
+        .trunk = (enum mixer_trunk)s->trunk,
+        .dir = (enum mixer_dir)s->dir,
+        .causal = s->causal,
+        .options = options_of(spec),
+        .axis = (enum model_axis)s->axis,
+        .patch = (size_t)s->patch,
+        .order = chained && s->order == ORDER_CORR ? chain->order : NULL,
+        .near = chained ? chain->near : NULL,
         .dropout = s->dropout,
         .out_dropout = s->out_dropout,
         /* A table for each series would be sized by their number. */
@@ -36,12 +105,12 @@ int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
 }
 
 int frwkv_init(struct frwkv *frwkv, const struct model_spec *spec, size_t season,
-               size_t width, size_t batch, const real *theta, struct threads *pool,
-               struct err *err)
+               size_t width, const struct chain *chain, size_t batch, const real *theta,
+               struct threads *pool, struct err *err)
 {
     struct network_config config;
     *frwkv = (struct frwkv){.theta = theta, .batch = batch, .season = season};
-    if (frwkv_config(spec, season, width, &config, err) ||
+    if (frwkv_config(spec, season, width, chain, &config, err) ||
         !(frwkv->network = network_new(&config, batch, false, pool, err)) ||
         rhythm_init(&frwkv->rhythm, rhythm_season(spec, season), err)) {
         frwkv_fini(frwkv);

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/real.h"
+#include "model/chain.h"
 #include "model/model.h"
 #include "model/network.h"
 #include "model/rhythm.h"
@@ -27,15 +28,17 @@ struct frwkv {
     real *x, *y;
 };
 
-/* The network a spec describes, for windows of width series with that season (1: none).
- * ERR_INVALID names the setting that breaks a rule. */
+/* The network a spec describes, for windows of width series with that season (1: none)
+ * and that chain (NULL or empty: none), which it borrows.  ERR_INVALID names the setting
+ * that breaks a rule. */
 int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
-                 struct network_config *config, struct err *err);
+                 const struct chain *chain, struct network_config *config,
+                 struct err *err);
 
 /* For windows of width series; season is the one found or given, 1 for none. */
 int frwkv_init(struct frwkv *frwkv, const struct model_spec *spec, size_t season,
-               size_t width, size_t batch, const real *theta, struct threads *pool,
-               struct err *err);
+               size_t width, const struct chain *chain, size_t batch, const real *theta,
+               struct threads *pool, struct err *err);
 void frwkv_fini(struct frwkv *frwkv);
 
 #endif

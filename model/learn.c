@@ -85,8 +85,8 @@ static int train_frwkv(struct learn *l, struct err *err)
     }
     if (fit_run(&l->fit, err))
         return -1;
-    return frwkv_init(&l->frwkv, l->spec, l->season, l->panel.width, JUDGE_BATCH,
-                      l->fit.state.best, l->pool, err);
+    return frwkv_init(&l->frwkv, l->spec, l->season, l->panel.width, &l->fit.chain,
+                      JUDGE_BATCH, l->fit.state.best, l->pool, err);
 }
 
 /* Origins whose targets lie in rows [from, to), no earlier than row `first`. */
@@ -186,7 +186,7 @@ static void fill_report(const struct learn *l, struct model *m)
 static int refit_frwkv(struct learn *l, struct model *m, const struct panel *less,
                        struct err *err)
 {
-    if (fit_again(&l->fit, less, err))
+    if (chain_copy(&m->chain, &l->fit.chain, err) || fit_again(&l->fit, less, err))
         return -1;
     m->size = l->fit.state.size;
     m->params = l->fit.params;

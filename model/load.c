@@ -181,6 +181,29 @@ static int read_columns(const json_t *object, struct model *m, struct err *err)
     return ok ? 0 : corrupt(err, "covariates");
 }
 
+static void read_indices(const json_t *list, uint32_t *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const json_t *const x = json_array_get(list, i);
+        const json_int_t value = json_is_integer(x) ? json_integer_value(x) : -1;
+        out[i] = value < 0 || value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+    }
+}
+
+/* A network whose mixer looks at which series are alike has been trained with it. */
+static int read_chain(const json_t *root, struct model *m, struct err *err)
+{
+    uint32_t *const lists = mem_new(3 * m->series, sizeof *lists);
+    const struct chain chain = {
+        .V = m->series, .order = lists, .near = lists + m->series};
+    read_indices(json_object_get(root, "order"), chain.order, m->series);
+    read_indices(json_object_get(root, "near"), chain.near, 2 * m->series);
+    const int rc = chain_is_whole(&chain) ? chain_copy(&m->chain, &chain, err)
+                                          : corrupt(err, "order");
+    free(lists);
+    return rc;
+}
+
 static struct model *read_description(const json_t *root, struct err *err)
 {
     struct model_spec spec;
@@ -213,7 +236,8 @@ static struct model *read_description(const json_t *root, struct err *err)
     m->season = season;
     m->params = params;
     const json_t *const covariates = json_object_get(root, "covariates");
-    if (read_report(json_object_get(root, "report"), m, err) ||
+    if ((json_object_get(root, "order") && read_chain(root, m, err)) ||
+        read_report(json_object_get(root, "report"), m, err) ||
         (covariates && read_columns(covariates, m, err))) {
         model_free(m);
         return NULL;
@@ -375,7 +399,10 @@ static int read_weights(const struct safetensors *file, struct model *m, struct 
     struct network_config config;
     const size_t width = m->spec.group == GROUP_JOINT ? m->series : 1;
     struct network *shape = NULL;
-    const bool known = frwkv_config(&m->spec, m->season, width, &config, &why) == 0;
+    if (chain_wanted(&m->spec) && m->chain.V == 0)
+        return corrupt(err, "order");
+    const bool known =
+        frwkv_config(&m->spec, m->season, width, &m->chain, &config, &why) == 0;
     if (known && !is_plausible(file, &config))
         return corrupt(err, "weights are missing");
     if (!known || !(shape = network_new(&config, 1, false, NULL, &why)))

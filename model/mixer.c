@@ -5,14 +5,23 @@
 #include <string.h>
 
 #include "model/core.h"
+#include "model/slices.h"
 #include "model/trunk.h"
 
-extern const struct mixer rwkv7_mixer, rwkv7x_mixer;
+extern const struct mixer softmax_mixer, linear_mixer, rwkv7_mixer, rwkv7x_mixer,
+    inline_mixer, taylor2_mixer, luna_mixer, gdn_swa_mixer, h3_mixer;
 
 /* clang-format off */
 static const struct mixer *const mixers[] = {
     &rwkv7_mixer,
     &rwkv7x_mixer,
+    &softmax_mixer,
+    &linear_mixer,
+    &inline_mixer,
+    &taylor2_mixer,
+    &luna_mixer,
+    &gdn_swa_mixer,
+    &h3_mixer,
 };
 /* clang-format on */
 
@@ -59,6 +68,60 @@ void *core_keep(struct arena *arena, const void *what, size_t size)
     return block ? memcpy(block, what, size) : NULL;
 }
 
+void *core_tape(const struct mixer_config *config, size_t B, size_t T,
+                struct arena *arena)
+{
+    return config->mixer->slices ? slices_tape(config, B, T, arena)
+                                 : config->mixer->tape(config, B, T, arena);
+}
+
+void *core_work(const struct mixer_config *config, size_t B, size_t T, bool training,
+                struct arena *arena)
+{
+    return config->mixer->slices ? slices_work(config, B, T, training, arena)
+                                 : config->mixer->work(config, B, T, training, arena);
+}
+
+void core_forward(const struct mixer_call *call, const real *theta,
+                  const struct core_io *io, void *tape, void *work)
+{
+    if (call->config->mixer->slices)
+        slices_forward(call, theta, io, tape, work);
+    else
+        call->config->mixer->forward(call, theta, io, tape, work);
+}
+
+void core_backward(const struct mixer_call *call, const real *theta, real *dtheta,
+                   const struct core_io *io, const struct core_grad *grad, void *tape,
+                   void *work)
+{
+    if (call->config->mixer->slices)
+        slices_backward(call, theta, dtheta, io, grad, tape, work);
+    else
+        call->config->mixer->backward(call, theta, dtheta, io, grad, tape, work);
+}
+
+void core_step(const struct mixer_config *config, const real *theta,
+               const struct core_token *token, real *state, real *work)
+{
+    if (config->mixer->slices)
+        slices_step(config, theta, token, state, work);
+    else
+        config->mixer->step(config, theta, token, state, work);
+}
+
+static size_t core_state_size(const struct mixer_config *config)
+{
+    return config->mixer->slices ? slices_state_size(config)
+                                 : config->mixer->state_size(config);
+}
+
+static size_t core_step_work_size(const struct mixer_config *config)
+{
+    return config->mixer->slices ? slices_step_work_size(config)
+                                 : config->mixer->step_work_size(config);
+}
+
 /* ---- the trunk around it ----------------------------------------------------------- */
 
 /* FRWKV's trunk is that of the cores which want its maps. */
@@ -76,6 +139,13 @@ unsigned mixer_flags(const struct mixer_config *config)
     return forward || flags & MIXER_ORDER_FREE
                ? flags
                : flags & ~(unsigned)(MIXER_CAUSAL | MIXER_STEP);
+}
+
+size_t mixer_kind(const struct mixer_config *config)
+{
+    struct mixer_config first = *config;
+    first.layer = 0;
+    return config->mixer->flags(config) != config->mixer->flags(&first);
 }
 
 int mixer_check(const struct mixer_config *config, struct err *err)
@@ -125,13 +195,12 @@ void mixer_backward(const struct mixer_call *call, const real *theta, const real
 
 size_t mixer_state_size(const struct mixer_config *config)
 {
-    return trunk_of(config)->state_size(config) + config->mixer->state_size(config);
+    return trunk_of(config)->state_size(config) + core_state_size(config);
 }
 
 size_t mixer_step_work_size(const struct mixer_config *config)
 {
-    return trunk_of(config)->step_work_size(config) +
-           config->mixer->step_work_size(config);
+    return trunk_of(config)->step_work_size(config) + core_step_work_size(config);
 }
 
 void mixer_step(const struct mixer_config *config, const real *theta, const real *x,

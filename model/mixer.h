@@ -35,9 +35,29 @@ struct threads;
 enum mixer_trunk { TRUNK_FRWKV, TRUNK_NATIVE };
 enum mixer_dir { DIR_FWD, DIR_BWD, DIR_BI };
 
-/* What only some cores have; the names of the settings tell which. */
+enum inline_local { LOCAL_NONE, LOCAL_ORDER3, LOCAL_KNN };
+enum inline_phi { PHI_IDENTITY, PHI_RELU, PHI_LEAKY, PHI_EXP };
+enum taylor2_mode { TAYLOR_NORM2, TAYLOR_DIAG, TAYLOR_SYM, TAYLOR_FULL };
+enum luna_nonneg { LUNA_SOFTPLUS, LUNA_RELU };
+enum luna_env { LUNA_FLAT, LUNA_EXP };
+enum gdn_pattern { GDN_ALTERNATE, GDN_FUSE };
+
+/* What only some cores have.  Each is a setting; its row in the settings' table says what
+ * it does and between which bounds. */
 struct mixer_options {
-    bool rwkv7x_wide; /* the decay in (0.545, 1) rather than (0.58, 0.82) */
+    bool rwkv7x_wide;
+    enum inline_local inline_local;
+    enum inline_phi inline_phi;
+    enum taylor2_mode taylor2_mode;
+    bool taylor2_shortcut, taylor2_beta;
+    int luna_m, luna_lc, luna_hidden;
+    enum luna_nonneg luna_nonneg;
+    enum luna_env luna_env;
+    bool luna_chrms;
+    int gdn_window, gdn_sinks, gdn_chunk;
+    enum gdn_pattern gdn_pattern;
+    bool gdn_rope, gdn_neg_eig;
+    int h3_head, h3_shift_len, h3_state;
 };
 
 struct mixer_config {
@@ -50,6 +70,7 @@ struct mixer_config {
     bool causal;  /* of a core that leaves the choice: token t sees 0..t only */
     struct mixer_options options;
     const uint32_t *order; /* (T) the tokens' order for a core that has one, or NULL */
+    const uint32_t *near;  /* (T,2) of each token the two most like it, or NULL */
 };
 
 enum mixer_flag {
@@ -77,6 +98,12 @@ const char *mixer_name(size_t index);
 /* Flags of a core under this configuration; one that runs over its tokens in both
  * directions has no causal order. */
 unsigned mixer_flags(const struct mixer_config *config);
+
+/* Cores may differ between layers: layers of one kind have the same tensors, and scratch
+ * and tapes of the same sizes.  Layer i, for i < MIXER_KINDS, is of kind i or a lower
+ * one. */
+enum { MIXER_KINDS = 2 };
+size_t mixer_kind(const struct mixer_config *config);
 
 /* ERR_INVALID names the field that this mixer cannot have. */
 int mixer_check(const struct mixer_config *config, struct err *err);

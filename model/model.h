@@ -39,10 +39,26 @@ enum model_group {
 enum model_loss { LOSS_L1, LOSS_L2, LOSS_L1_L2 };
 enum model_schedule { SCHEDULE_COSINE, SCHEDULE_HALVING, SCHEDULE_CONSTANT };
 
+enum model_axis { AXIS_VARIATE, AXIS_EMBED, AXIS_PATCH };
+enum model_order { ORDER_FILE, ORDER_CORR };
+
 /* How a network is built and trained.  Every field has a row in the settings table. */
 struct model_settings {
-    char preset[16];                          /* "default" or "paper" */
-    char mixer[16];                           /* "rwkv7" */
+    char preset[16]; /* "default" or "paper" */
+    char mixer[16];  /* "rwkv7" */
+    int trunk, dir;  /* of it: model/mixer.h */
+    int order, axis; /* enums model_order, model_axis */
+    int patch;       /* steps of a token, for AXIS_PATCH */
+    bool causal;
+    /* Of single mixers; the words are numbered as in model/mixer.h. */
+    int rwkv7x_decay, inline_local, inline_phi;
+    int taylor2_mode, taylor2_beta;
+    bool taylor2_shortcut;
+    int luna_m, luna_lc, luna_hidden, luna_nonneg, luna_env;
+    bool luna_chrms;
+    int gdn_window, gdn_sinks, gdn_chunk, gdn_pattern;
+    bool gdn_rope, gdn_neg_eig;
+    int h3_head, h3_shift_len, h3_ssm_state;
     int width, ff, heads, lift, layers, rank; /* C, Fd, H, D, layers, low-rank maps */
     bool cycle; /* the season apart: learnt (joint), or computed (each) */
     bool skip;  /* a linear map past the network */

@@ -60,7 +60,9 @@ struct network {
     size_t at_cycle, at_skip[SKIP_TENSORS];
     struct branch_config branch_config;
     struct head_config head_config;
-    real one, unused; /* e, and its gradient, of a network without a lift */
+    struct fold_shape fold_shape;
+    size_t samples, tokens; /* what mixers see of one window: samples of tokens each */
+    real one, unused;       /* e, and its gradient, of a network without a lift */
 
     /* What the last kept forward pass was called with. */
     const real *x; /* less the cycle */
@@ -77,7 +79,7 @@ struct network {
     real *branch_out[BRANCHES], *d_branch_out[BRANCHES]; /* (R,D F) */
     real *h, *out, *straight;                            /* (R,L D), (R,P), with skip */
     real *d_z, *d_h, *d_out;
-    real *beside; /* (R, L + 2 C), not training: see fold.h */
+    real *beside; /* (R, L + 2 K C), not training: see fold.h */
     struct encoder_work *encoder_work;
     struct branch_tape *branch[BRANCHES];
     struct head_tape *head;
@@ -94,8 +96,28 @@ static size_t rank_of(const struct network_config *c)
 
 static struct mixer_config mix_of(const struct network_config *c)
 {
-    return (struct mixer_config){
-        .mixer = c->mixer, .C = c->C, .H = c->H, .rank = rank_of(c)};
+    return (struct mixer_config){.mixer = c->mixer,
+                                 .trunk = c->trunk,
+                                 .dir = c->dir,
+                                 .C = c->C,
+                                 .H = c->H,
+                                 .rank = rank_of(c),
+                                 .causal = c->causal,
+                                 .options = c->options,
+                                 .order = c->order,
+                                 .near = c->near};
+}
+
+/* Patches of a window, or the window as one. */
+static size_t pieces_of(const struct network_config *c)
+{
+    return c->axis == AXIS_PATCH ? c->L / c->patch : 1;
+}
+
+/* Tokens of one series. */
+static size_t tokens_of(const struct network_config *c)
+{
+    return c->axis == AXIS_EMBED ? c->D : pieces_of(c);
 }
 
 int network_check(const struct network_config *c, size_t max_batch, struct err *err)
@@ -120,6 +142,9 @@ int network_check(const struct network_config *c, size_t max_batch, struct err *
     if (!(c->dropout >= 0 && c->dropout < 1))
         return err_set(err, ERR_INVALID, "dropout: must be in [0, 1), got %g",
                        c->dropout);
+    if (c->axis == AXIS_PATCH && (c->patch < 1 || c->patch > c->L || c->L % c->patch))
+        return err_set(err, ERR_INVALID, "patch: must divide the lookback %zu, got %zu",
+                       c->L, c->patch);
     const struct mixer_config mix = mix_of(c);
     return mixer_check(&mix, err);
 }
@@ -131,11 +156,15 @@ static void derive(struct network *n)
         .encoder = {.mix = mix_of(c), .Fd = c->Fd},
         .layers = c->layers,
         .D = c->D,
-        .F = fft_bins(c->L),
+        .F = n->lift.F,
+        .embed = c->axis == AXIS_EMBED,
     };
+    n->fold_shape = (struct fold_shape){pieces_of(c), tokens_of(c)};
     n->head_config = (struct head_config){
         .LD = c->L * c->D, .Fd = c->Fd, .P = c->P, .out_dropout = c->out_dropout};
     n->one = 1;
+    n->samples = c->axis == AXIS_VARIATE ? 1 : c->V;
+    n->tokens = c->axis == AXIS_VARIATE ? c->V : tokens_of(c);
 
     const size_t dims[DIMS] = {[NONE] = 1,           [SERIES] = c->V,   [LIFT] = c->D,
                                [SEASON] = c->season, [LOOKBACK] = c->L, [HORIZON] = c->P};
@@ -164,7 +193,9 @@ static void carve(struct network *n, struct arena *arena)
 {
     const struct network_config *const c = &n->config;
     const size_t B = n->max_batch, rows = B * c->V, R = linear_rows(rows);
-    const size_t F = fft_bins(c->L), DF = c->D * F;
+    /* Spectra: one of each patch of each series. */
+    const size_t F = n->lift.F, spectra = rows * pieces_of(c), RS = linear_rows(spectra);
+    const size_t DF = linear_rows(rows * tokens_of(c)) * branch_out(&n->branch_config);
     n->level = c->season ? arena_reals(arena, rows * c->L) : NULL;
     n->z = arena_reals(arena, R * c->L);
     n->mean = arena_reals(arena, R);
@@ -172,18 +203,19 @@ static void carve(struct network *n, struct arena *arena)
     n->h = arena_reals(arena, R * c->L * c->D);
     n->out = arena_reals(arena, R * c->P);
     n->straight = c->skip ? arena_reals(arena, R * c->P) : NULL;
-    lift_carve(&n->lift, rows, n->training, arena);
-    n->encoder_work =
-        encoder_work(&n->branch_config.encoder, B, c->V, n->training, arena);
+    lift_carve(&n->lift, spectra, n->training, arena);
+    n->encoder_work = encoder_work(&n->branch_config.encoder, B * n->samples, n->tokens,
+                                   n->training, arena);
     for (size_t i = 0; i < BRANCHES; i++) {
-        n->spectrum[i] = arena_reals(arena, R * F);
-        n->branch_out[i] = arena_reals(arena, R * DF);
-        n->branch[i] =
-            branch_tape(&n->branch_config, B, c->V, n->training, n->encoder_work, arena);
+        n->spectrum[i] = arena_reals(arena, RS * F);
+        n->branch_out[i] = arena_reals(arena, DF);
+        n->branch[i] = branch_tape(&n->branch_config, B * n->samples, n->tokens,
+                                   n->training, n->encoder_work, arena);
     }
     n->head = head_tape(&n->head_config, rows, n->training, arena);
     if (!n->training) {
-        n->beside = arena_reals(arena, R * fold_width(&n->branch_config, &n->lift));
+        n->beside = arena_reals(
+            arena, R * fold_width(&n->branch_config, &n->lift, n->fold_shape));
         return;
     }
     n->d_level = c->season ? arena_reals(arena, rows * c->L) : NULL;
@@ -191,8 +223,8 @@ static void carve(struct network *n, struct arena *arena)
     n->d_h = arena_reals(arena, R * c->L * c->D);
     n->d_out = arena_reals(arena, R * c->P);
     for (size_t i = 0; i < BRANCHES; i++) {
-        n->d_spectrum[i] = arena_reals(arena, R * F);
-        n->d_branch_out[i] = arena_reals(arena, R * DF);
+        n->d_spectrum[i] = arena_reals(arena, RS * F);
+        n->d_branch_out[i] = arena_reals(arena, DF);
     }
 }
 
@@ -202,7 +234,8 @@ struct network *network_new(const struct network_config *config, size_t max_batc
     linear_start();
     if (network_check(config, max_batch, err))
         return NULL;
-    const struct fft_plan *const plan = fft_plan(config->L, err);
+    const size_t L = config->L / pieces_of(config);
+    const struct fft_plan *const plan = fft_plan(L, err);
     if (!plan)
         return NULL;
     struct network *const n = mem_new(1, sizeof *n);
@@ -210,8 +243,7 @@ struct network *network_new(const struct network_config *config, size_t max_batc
     n->max_batch = max_batch;
     n->training = training;
     n->pool = pool;
-    n->lift = (struct lift){
-        .plan = plan, .L = config->L, .F = fft_bins(config->L), .D = config->D};
+    n->lift = (struct lift){.plan = plan, .L = L, .F = fft_bins(L), .D = config->D};
     derive(n);
     struct arena arena = arena_measure();
     carve(n, &arena);
@@ -312,8 +344,8 @@ static struct branch_call branch_call(const struct network *n, size_t i)
     const struct dropout_step *const step = &n->step;
     return (struct branch_call){
         .config = &n->branch_config,
-        .B = n->B,
-        .T = n->config.V,
+        .B = n->B * n->samples,
+        .T = n->tokens,
         .pool = n->pool,
         .stream = {.seed = step->seed,
                    .purpose = (uint32_t)(PURPOSE_DROPOUT + i * BRANCH_PLACES),
@@ -371,7 +403,7 @@ static void begin(struct network *n, const real *theta, const real *x,
     revin_forward(n->pool, n->z, n->mean, n->scale, n->x, theta + n->at[GAIN],
                   theta + n->at[BIAS], B, c->L, c->V);
     lift_forward(&n->lift, n->pool, n->spectrum[REAL_BRANCH], n->spectrum[IMAG_BRANCH],
-                 n->z, B * c->V);
+                 n->z, B * c->V * n->fold_shape.pieces);
 }
 
 /* Step 6: from the head's output to the forecast. */
@@ -401,7 +433,7 @@ void network_forward(struct network *n, const real *theta, const real *x,
                        n->branch_out[i], n->branch[i]);
     }
     lift_join(&n->lift, n->pool, n->h, n->z, e, n->branch_out[REAL_BRANCH],
-              n->branch_out[IMAG_BRANCH], B * n->config.V);
+              n->branch_out[IMAG_BRANCH], B * n->config.V * n->fold_shape.pieces);
     const struct head_call head = head_call(n);
     head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
     finish(n, theta, y);
@@ -420,7 +452,8 @@ struct network_fold *network_fold_new(const struct network *n, const real *theta
                                     theta + n->at_branch[IMAG_BRANCH]};
     struct network_fold *const fold = mem_new(1, sizeof *fold);
     if (fold_init(&fold->fold, &n->branch_config, &n->head_config, &n->lift,
-                  lift_vector(n, theta), branches, theta + n->at_head, err) == 0)
+                  n->fold_shape, lift_vector(n, theta), branches, theta + n->at_head,
+                  err) == 0)
         return fold;
     free(fold);
     return NULL;
@@ -437,7 +470,7 @@ void network_fold_free(struct network_fold *fold)
 /* A part of each row of the folded map's input: x (R,I) at its column. */
 static void place(struct network *n, size_t column, const real *x, size_t I)
 {
-    const size_t width = fold_width(&n->branch_config, &n->lift);
+    const size_t width = fold_width(&n->branch_config, &n->lift, n->fold_shape);
     for (size_t r = 0; r < n->B * n->config.V; r++)
         memcpy(n->beside + r * width + column, x + r * I, I * sizeof *x);
 }
@@ -447,7 +480,7 @@ void network_forward_folded(struct network *n, const real *theta,
                             const uint32_t *phase, size_t B, real *y)
 {
     const struct network_config *const c = &n->config;
-    const size_t width = fold_width(&n->branch_config, &n->lift);
+    const size_t width = fold_width(&n->branch_config, &n->lift, n->fold_shape);
     assert(!n->training);
     n->p = 0;
     n->step = (struct dropout_step){0};
@@ -456,9 +489,9 @@ void network_forward_folded(struct network *n, const real *theta,
     for (size_t i = 0; i < BRANCHES; i++) {
         const struct branch_call branch = branch_call(n, i);
         const real *const u =
-            branch_hidden(&branch, theta + n->at_branch[i], fold->fold.in[i],
-                          n->spectrum[i], n->branch[i]);
-        place(n, c->L + i * c->C, u, c->C);
+            branch_hidden(&branch, theta + n->at_branch[i], lift_vector(n, theta),
+                          fold->fold.in[i], n->spectrum[i], n->branch[i]);
+        place(n, c->L + i * n->fold_shape.tokens * c->C, u, n->fold_shape.tokens * c->C);
     }
     linear_forward(n->pool, head_first(n->head), c->Fd, n->beside, width,
                    fold->fold.first, fold->fold.bias, B * c->V, width, c->Fd);
@@ -498,7 +531,7 @@ void network_backward(struct network *n, const real *theta, const real *dy, real
 {
     assert(n->training && n->B);
     const struct network_config *const c = &n->config;
-    const size_t B = n->B, R = B * c->V, F = n->lift.F;
+    const size_t B = n->B, R = B * c->V, RS = R * n->fold_shape.pieces, F = n->lift.F;
     const real *const gain = theta + n->at[GAIN], *const e = lift_vector(n, theta);
     real *const dgain = dtheta + n->at[GAIN], *const dbias = dtheta + n->at[BIAS];
     real *const de = c->D > 1 ? dtheta + n->at[E] : &n->unused;
@@ -513,16 +546,16 @@ void network_backward(struct network *n, const real *theta, const real *dy, real
     head_backward(&head, theta + n->at_head, n->h, n->d_out, n->d_h, dtheta + n->at_head,
                   n->head);
     lift_join_backward(&n->lift, n->pool, n->d_z, de, n->d_branch_out[REAL_BRANCH],
-                       n->d_branch_out[IMAG_BRANCH], n->d_h, n->z, e, R);
+                       n->d_branch_out[IMAG_BRANCH], n->d_h, n->z, e, RS);
     for (size_t i = 0; i < BRANCHES; i++) {
         const struct branch_call branch = branch_call(n, i);
-        memset(n->d_spectrum[i], 0, R * F * sizeof *n->d_spectrum[i]);
+        memset(n->d_spectrum[i], 0, RS * F * sizeof *n->d_spectrum[i]);
         branch_backward(&branch, theta + n->at_branch[i], e, n->spectrum[i],
                         n->d_branch_out[i], n->d_spectrum[i], de,
                         dtheta + n->at_branch[i], n->branch[i]);
     }
     lift_backward(&n->lift, n->pool, n->d_z, n->d_spectrum[REAL_BRANCH],
-                  n->d_spectrum[IMAG_BRANCH], R);
+                  n->d_spectrum[IMAG_BRANCH], RS);
     revin_backward(n->pool, c->season ? n->d_level : dx, dgain, dbias, n->d_z, n->x,
                    n->mean, n->scale, gain, B, c->L, c->V);
     if (!c->season)

@@ -19,6 +19,10 @@
  *      with `skip`: + S z + s, straight from the window; zero at first
  *   6. y = out with step 1 undone, then step 0: the cycle goes on
  *
+ * What a token is, `axis`: a series, as above, so K = 1 token of each; a copy of the lift,
+ * so K = D tokens by themselves of each series; or a patch, K = L / patch of them, whose
+ * spectra are then those of the patches (steps 2 and 4 patch by patch).
+ *
  * With p the dropout: 0.5 p in three places of an encoder layer, 0.25 p inside the
  * mixer, 0.3 p and 0.2 p inside the head, 0.5 p on out (out_dropout).
  *
@@ -36,9 +40,10 @@
 
 #include "base/err.h"
 #include "base/real.h"
+#include "model/mixer.h"
+#include "model/model.h"
 #include "model/tensors.h" /* struct tensor */
 
-struct mixer;
 struct threads;
 
 struct network_config {
@@ -46,10 +51,17 @@ struct network_config {
     size_t C, Fd, H, D;  /* width, feed-forward width, heads, lift */
     size_t layers, rank; /* rank 0: max(64, C/8) */
     const struct mixer *mixer;
-    double dropout;   /* p; see above for its parts */
-    bool out_dropout; /* drop points of the forecast itself (parity) */
-    size_t season;    /* rows of the learnt cycle; 0: none */
-    bool skip;        /* a linear map from the window past everything to the forecast */
+    enum mixer_trunk trunk;
+    enum mixer_dir dir;
+    bool causal;
+    struct mixer_options options;
+    enum model_axis axis;
+    size_t patch;                 /* steps of a token, for AXIS_PATCH */
+    const uint32_t *order, *near; /* of series as tokens, or NULL; borrowed */
+    double dropout;               /* p; see above for its parts */
+    bool out_dropout;             /* drop points of the forecast itself (parity) */
+    size_t season;                /* rows of the learnt cycle; 0: none */
+    bool skip; /* a linear map from the window past everything to the forecast */
 };
 
 /* Dropout of one training step; NULL in forward means none. */

@@ -84,6 +84,14 @@ static json_t *describe_effects(const struct effects *e)
                      columns, "known", known);
 }
 
+static json_t *indices(const uint32_t *list, size_t count)
+{
+    json_t *const array = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, json_integer(list[i]));
+    return array;
+}
+
 static char *describe(const struct model *m)
 {
     json_t *const names = json_array();
@@ -95,6 +103,10 @@ static char *describe(const struct model *m)
         (json_int_t)m->params, "names", names, "report", describe_report(&m->report));
     if (root && m->effects.columns)
         json_object_set_new(root, "covariates", describe_effects(&m->effects));
+    if (root && m->chain.V) {
+        json_object_set_new(root, "order", indices(m->chain.order, m->chain.V));
+        json_object_set_new(root, "near", indices(m->chain.near, 2 * m->chain.V));
+    }
     char *const text = root ? json_dumps(root, JSON_FLAGS) : NULL;
     json_decref(root);
     return text;
@@ -127,7 +139,7 @@ static int add_weights(struct list *list, const struct model *m, struct err *err
     struct network_config config;
     const size_t width = m->spec.group == GROUP_JOINT ? m->series : 1;
     struct network *shape = NULL;
-    if (frwkv_config(&m->spec, m->season, width, &config, err) ||
+    if (frwkv_config(&m->spec, m->season, width, &m->chain, &config, err) ||
         !(shape = network_new(&config, 1, false, NULL, err)))
         return -1;
     for (size_t i = 0; i < network_tensors(shape); i++) {

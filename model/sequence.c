@@ -49,13 +49,13 @@ void *sequence_tape(const struct mixer_config *config, size_t B, size_t T,
     struct sequence_tape t = {0};
     const size_t reals = linear_rows(B * T) * config->C;
     if (is_straight(config))
-        t.core = config->mixer->tape(config, B, T, arena);
+        t.core = core_tape(config, B, T, arena);
     else
         for (size_t p = 0; p < passes_of(config); p++) {
             for (size_t i = 0; i < inputs_of(config); i++)
                 t.pass[p].in[i] = arena_reals(arena, reals);
             t.pass[p].o = arena_reals(arena, reals);
-            t.pass[p].core = config->mixer->tape(config, B, T, arena);
+            t.pass[p].core = core_tape(config, B, T, arena);
         }
     return core_keep(arena, &t, sizeof t);
 }
@@ -64,7 +64,7 @@ void *sequence_work(const struct mixer_config *config, size_t B, size_t T, bool 
                     struct arena *arena)
 {
     struct sequence_work w = {
-        .core = config->mixer->work(config, B, T, training, arena),
+        .core = core_work(config, B, T, training, arena),
         .d_bonus = training ? arena_reals(arena, B * config->C) : NULL,
     };
     if (training && !is_straight(config)) {
@@ -150,7 +150,7 @@ static void forward_passes(const struct mixer_call *call, const real *theta,
         for (size_t i = 0; i < inputs; i++)
             reorder(call, gather_sample, p, t->pass[p].in[i], in[i], 1);
         const struct core_io own = io_of(io, &t->pass[p]);
-        config->mixer->forward(call, theta, &own, t->pass[p].core, w->core);
+        core_forward(call, theta, &own, t->pass[p].core, w->core);
         reorder(call, scatter_sample, p, io->o, t->pass[p].o, 1 / (real)n);
     }
 }
@@ -183,7 +183,7 @@ static void backward_passes(const struct mixer_call *call, const real *theta,
         };
         reorder(call, gather_sample, p, w->d_o, grad->d_o, 1 / (real)n);
         memset(w->d_in[0], 0, bytes);
-        config->mixer->backward(call, theta, dtheta, &own, &d, t->pass[p].core, w->core);
+        core_backward(call, theta, dtheta, &own, &d, t->pass[p].core, w->core);
         for (size_t i = 0; i < inputs; i++)
             reorder(call, scatter_sample, p, out[i], w->d_in[i], 1);
     }
@@ -248,7 +248,7 @@ void sequence_forward(const struct mixer_call *call, const real *theta,
     const struct sequence_tape *const t = tape;
     const struct sequence_work *const w = work;
     if (is_straight(call->config))
-        call->config->mixer->forward(call, theta, io, t->core, w->core);
+        core_forward(call, theta, io, t->core, w->core);
     else
         forward_passes(call, theta, io, t, w);
     struct bonus bonus = {.call = call, .io = io};
@@ -263,7 +263,7 @@ void sequence_backward(const struct mixer_call *call, const real *theta, real *d
     const struct sequence_tape *const t = tape;
     const struct sequence_work *const w = work;
     if (is_straight(call->config))
-        call->config->mixer->backward(call, theta, dtheta, io, grad, t->core, w->core);
+        core_backward(call, theta, dtheta, io, grad, t->core, w->core);
     else
         backward_passes(call, theta, dtheta, io, grad, t, w);
     struct bonus bonus = {.call = call, .io = io, .grad = grad, .d_bonus = w->d_bonus};

@@ -9,13 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/mixer.h"
+
 enum kind { WORD, INTEGER, INTEGER64, NUMBER, FLAG, CHOICE };
 enum preset { DEFAULT, PAPER, PRESETS };
 
 static const char *const preset_names[PRESETS] = {"default", "paper"};
 static const char *const loss_words[] = {"l1", "l2", "l1+l2", NULL};
 static const char *const schedule_words[] = {"cosine", "halving", "constant", NULL};
-static const char *const mixer_words[] = {"rwkv7", NULL};
+
+/* Numbered as the enums of model.h and mixer.h; inline_local has "auto" before them. */
+static const char *const trunk_words[] = {"frwkv", "native", NULL};
+static const char *const dir_words[] = {"fwd", "bwd", "bi", NULL};
+static const char *const order_words[] = {"file", "corr", NULL};
+static const char *const axis_words[] = {"variate", "embed", "patch", NULL};
+static const char *const decay_words[] = {"narrow", "wide", NULL};
+static const char *const local_words[] = {"auto", "none", "order3", "knn", NULL};
+static const char *const phi_words[] = {"identity", "relu", "leaky", "exp", NULL};
+static const char *const taylor2_words[] = {"norm2", "diag", "sym", "full", NULL};
+static const char *const beta_words[] = {"fixed", "learn", NULL};
+static const char *const nonneg_words[] = {"softplus", "relu", NULL};
+static const char *const env_words[] = {"none", "exp", NULL};
+static const char *const pattern_words[] = {"alternate", "fuse", NULL};
 
 struct row {
     const char *name;
@@ -41,7 +56,34 @@ struct row {
 /* clang-format off */
 static const struct row rows[] = {
     WORDS(WORD,     preset, preset_names, DEFAULT, PAPER, "where every other setting begins; setting it resets the others"),
-    WORDS(WORD,     mixer, mixer_words, 0, 0,          "what mixes the series inside a layer"),
+    WORDS(WORD,     mixer, NULL, 0, 0,                 "what lets tokens see each other inside a layer"),
+    WORDS(CHOICE,  trunk, trunk_words, 0, 0,           "around the mixer's core: FRWKV's projections and gate, or those of its source"),
+    WORDS(CHOICE,  axis, axis_words, 0, 0,             "tokens: the series (group = joint), the copies of a series, or patches of its window"),
+    ROW(INTEGER,   patch, 1, 4096, 24, 24,             "axis = patch: steps of a token; a divisor of the look-back"),
+    WORDS(CHOICE,  order, order_words, 0, 0,           "series as tokens: as the file has them, or chained by correlation"),
+    WORDS(CHOICE,  dir, dir_words, 0, 0,               "of a mixer that knows an order: from the first token, from the last, or the mean of both"),
+    ROW(FLAG,      causal, 0, 1, 0, 0,                 "softmax, linear, inline, taylor2, luna: a token sees itself and those before it"),
+    WORDS(CHOICE,  rwkv7x_decay, decay_words, 0, 0,    "FRWKV's range of decays or RWKV-7's, (0.545, 1)"),
+    WORDS(CHOICE,  inline_local, local_words, 0, 0,    "also add a mixture of three tokens: by order, or the series most alike; auto: by the axis"),
+    WORDS(CHOICE,  inline_phi, phi_words, 0, 0,        "of queries and keys"),
+    WORDS(CHOICE,  taylor2_mode, taylor2_words, 0, 0,  "which features; full and sym for heads of at most 16 channels"),
+    ROW(FLAG,      taylor2_shortcut, 0, 1, 1, 1,       "also add gelu(LayerNorm(value))"),
+    WORDS(CHOICE,  taylor2_beta, beta_words, 0, 0,     "mode diag: the linear term, left out or learnt"),
+    ROW(INTEGER,   luna_m, 1, 256, 16, 16,             "M, directions of the feature map"),
+    ROW(INTEGER,   luna_lc, 1, 64, 4, 4,               "Lc, learnt functions of each direction"),
+    ROW(INTEGER,   luna_hidden, 1, 512, 64, 64,        "width of the net that is those functions"),
+    WORDS(CHOICE,  luna_nonneg, nonneg_words, 0, 0,    "what makes features positive"),
+    WORDS(CHOICE,  luna_env, env_words, 0, 0,          "features fall with the token's length, or not"),
+    ROW(FLAG,      luna_chrms, 0, 1, 0, 0,             "scale the functions by their root mean square"),
+    ROW(INTEGER,   gdn_window, 0, 8192, 0, 0,          "tokens of the sliding window; 0: 16 series or 32 patches"),
+    ROW(INTEGER,   gdn_sinks, 0, 64, 1, 1,             "first tokens that the window always sees"),
+    WORDS(CHOICE,  gdn_pattern, pattern_words, 0, 0,   "window in every fourth layer and delta rule in the others, or both in each"),
+    ROW(INTEGER,   gdn_chunk, 1, 256, 16, 16,          "tokens of the delta rule at a time, from 64 tokens on"),
+    ROW(FLAG,      gdn_rope, 0, 1, 0, 0,               "axis = patch: the window knows distances"),
+    ROW(FLAG,      gdn_neg_eig, 0, 1, 0, 0,            "steps of the delta rule up to 2"),
+    ROW(INTEGER,   h3_head, 1, 64, 8, 8,               "channels of a head, whatever heads says; a divisor of the width"),
+    ROW(INTEGER,   h3_shift_len, 1, 256, 64, 64,       "tokens that the shift reaches back"),
+    ROW(INTEGER,   h3_ssm_state, 1, 256, 32, 32,       "complex states of each filter"),
     ROW(INTEGER,   width, 8, 2048, 64, 512,            "C, width of the encoders; a multiple of heads"),
     ROW(INTEGER,   ff, 8, 8192, 64, 512,               "Fd, width of the feed-forward layers and of the head"),
     ROW(INTEGER,   heads, 1, 64, 4, 8,                 "H, heads of the mixer"),
@@ -71,6 +113,14 @@ static const struct row rows[] = {
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
+/* The i-th word that a row takes, NULL past the end; the mixers name themselves. */
+static const char *word_at(const struct row *row, size_t i)
+{
+    if (row->words == preset_names)
+        return i < PRESETS ? preset_names[i] : NULL;
+    return row->words ? row->words[i] : mixer_name(i);
+}
+
 static void *field_at(struct model_settings *settings, const struct row *row)
 {
     return (char *)settings + row->offset;
@@ -86,7 +136,7 @@ static void store(struct model_settings *settings, const struct row *row, double
     void *const field = field_at(settings, row);
     switch (row->kind) {
     case WORD:
-        snprintf(field, sizeof settings->preset, "%s", row->words[(int)value]);
+        snprintf(field, sizeof settings->preset, "%s", word_at(row, (size_t)value));
         break;
     case INTEGER:
         *(int *)field = (int)value;
@@ -101,10 +151,7 @@ static void store(struct model_settings *settings, const struct row *row, double
         *(bool *)field = value != 0;
         break;
     case CHOICE:
-        if (row->words == loss_words)
-            settings->loss = (enum model_loss)value;
-        else
-            settings->schedule = (enum model_schedule)value;
+        *(int *)field = (int)value;
         break;
     }
 }
@@ -112,39 +159,34 @@ static void store(struct model_settings *settings, const struct row *row, double
 static_assert(sizeof((struct model_settings *)0)->preset ==
                   sizeof((struct model_settings *)0)->mixer,
               "store() writes both words with one bound");
+static_assert(sizeof(enum model_loss) == sizeof(int), "store() writes choices as int");
 
-/* Index of word in a NULL-terminated list of at most n, or -1. */
-static int word_index(const char *const *words, size_t n, const char *word)
+/* Index of a word that the row takes, or -1. */
+static int word_index(const struct row *row, const char *word)
 {
-    for (size_t i = 0; i < n && words[i]; i++)
-        if (strcmp(words[i], word) == 0)
+    for (size_t i = 0; word_at(row, i); i++)
+        if (strcmp(word_at(row, i), word) == 0)
             return (int)i;
     return -1;
 }
 
-static int refuse_word(const struct row *row, size_t n, const char *value,
-                       struct err *err)
+static int refuse_word(const struct row *row, const char *value, struct err *err)
 {
-    char list[120] = "";
+    char list[160] = "";
     size_t used = 0;
-    for (size_t i = 0; i < n && row->words[i]; i++)
+    for (size_t i = 0; word_at(row, i); i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
-                                 row->words[i]);
+                                 word_at(row, i));
     return err_set(err, ERR_INVALID, "%s: must be one of %s, got \"%.40s\"", row->name,
                    list, value);
-}
-
-static size_t word_count(const struct row *row)
-{
-    return row->words == preset_names ? PRESETS : SIZE_MAX;
 }
 
 int model_settings_preset(struct model_settings *settings, const char *preset,
                           struct err *err)
 {
-    const int p = word_index(preset_names, PRESETS, preset);
+    const int p = word_index(&rows[0], preset);
     if (p < 0)
-        return refuse_word(&rows[0], PRESETS, preset, err);
+        return refuse_word(&rows[0], preset, err);
     *settings = (struct model_settings){0};
     for (size_t i = 0; i < ROWS; i++)
         store(settings, &rows[i], rows[i].value[p]);
@@ -192,9 +234,9 @@ int model_settings_set(struct model_settings *settings, const char *key,
         return set_flag(settings, row, value, err);
     if (row->kind != WORD && row->kind != CHOICE)
         return set_number(settings, row, value, err);
-    const int index = word_index(row->words, word_count(row), value);
+    const int index = word_index(row, value);
     if (index < 0)
-        return refuse_word(row, word_count(row), value, err);
+        return refuse_word(row, value, err);
     store(settings, row, index);
     return 0;
 }
@@ -228,8 +270,7 @@ static const char *text_of(const struct model_settings *settings, const struct r
     case FLAG:
         return *(const bool *)field ? "true" : "false";
     case CHOICE:
-        return row->words == loss_words ? loss_words[settings->loss]
-                                        : schedule_words[settings->schedule];
+        return word_at(row, (size_t) * (const int *)field);
     }
     return out;
 }

@@ -18,7 +18,10 @@ static int check_range(const char *name, size_t value, size_t least, size_t most
 static int check_network(const struct model_spec *spec, struct err *err)
 {
     struct network_config config;
-    return frwkv_config(spec, 1, 1, &config, err)
+    uint32_t zeros[3] = {0};
+    const struct chain alone = {
+        .V = chain_wanted(spec) ? 1 : 0, .order = zeros, .near = zeros + 1};
+    return frwkv_config(spec, 1, 1, &alone, &config, err)
                ? -1
                : network_check(&config, (size_t)spec->settings.batch, err);
 }

@@ -423,8 +423,8 @@ static void native_step(const struct mixer_config *config, const real *theta,
     }
     const struct core_token token = {
         .x = x, .q = map[Q_], .k = map[K_], .v = map[V_], .o = o};
-    config->mixer->step(config, theta + s.size, &token, state + native_state_size(config),
-                        work + VECTORS * C);
+    core_step(config, theta + s.size, &token, state + native_state_size(config),
+              work + VECTORS * C);
     if (s.gated) {
         matvec(map[G_], theta + s.at[G_W], x, NULL, C);
         for (size_t at = 0; at < C; at += N) {

@@ -150,7 +150,7 @@ void trunk_frwkv_step(const struct mixer_config *config, const real *theta, cons
         .bonus = tensor(&j, TRUNK_BONUS),
         .o = j.o,
     };
-    config->mixer->step(config, theta + s.size, &token, state, j.core);
+    core_step(config, theta + s.size, &token, state, j.core);
     if (!all)
         bonus(&j);
     normalise(&j);

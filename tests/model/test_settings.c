@@ -63,7 +63,16 @@ static void values_are_read_and_refused(void **state)
         {"loss", "huber", "loss: must be one of l1, l2, l1+l2"},
         {"schedule", "halving", NULL},
         {"mixer", "rwkv7", NULL},
-        {"mixer", "softmaxsoftmaxsoftmax", "mixer: must be one of rwkv7"},
+        {"mixer", "softmaxsoftmaxsoftmax",
+         "mixer: must be one of rwkv7, rwkv7x, softmax, "},
+        {"mixer", "h3", NULL},
+        {"trunk", "native", NULL},
+        {"trunk", "oak", "trunk: must be one of frwkv, native, got \"oak\""},
+        {"axis", "time", "axis: must be one of variate, embed, patch, got \"time\""},
+        {"patch", "0", "patch: must be a whole number 1..4096, got \"0\""},
+        {"inline_local", "knn", NULL},
+        {"luna_lc", "65", "luna_lc: must be a whole number 1..64, got \"65\""},
+        {"h3_head", "0", "h3_head: must be a whole number 1..64, got \"0\""},
         {"seed", "9007199254740992", NULL},
         {"seed", "-1", "seed: must be"},
         {"preset", "paper", NULL},
@@ -104,6 +113,8 @@ static void every_setting_reads_back_what_it_says(void **state)
               &err);
     assert_ok(model_settings_set(&s, "loss", "l2", &err), &err);
     assert_ok(model_settings_set(&s, "schedule", "constant", &err), &err);
+    assert_ok(model_settings_set(&s, "mixer", "gdn_swa", &err), &err);
+    assert_ok(model_settings_set(&s, "gdn_pattern", "fuse", &err), &err);
     assert_ok(model_settings_set(&s, "seed", "123456789012345", &err), &err);
     assert_ok(model_settings_preset(&t, "default", &err), &err);
     model_settings_each(&s, copy, &t);
