@@ -20,7 +20,7 @@
 
 /* ---- what a forecaster is -------------------------------------------------------- */
 
-enum { FORECASTER_NAME_MAX = 64 };
+enum { FORECASTER_NAME_MAX = 64, FORECASTER_COVARIATES_MAX = 16 };
 
 /* How a backtest cuts history when nobody says (model_split_parse()). */
 #define BACKTEST_SPLIT "0.7,0.1,0.2"
@@ -49,6 +49,10 @@ struct forecaster {
     size_t quantile_count;
     double quantiles[MODEL_QUANTILES_MAX];
     struct model_spec spec;
+    struct zone *zone; /* of the calendar */
+    unsigned calendar; /* parts (base/calendar.h) that are covariates */
+    size_t covariate_count;
+    char *covariates[FORECASTER_COVARIATES_MAX]; /* names of those that were put */
     struct schedule schedules[SCHEDULES];
 };
 

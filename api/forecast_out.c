@@ -88,15 +88,35 @@ static json_t *values_json(const struct forecast *f, const struct forecast_serie
     return all;
 }
 
+/* The covariates a series rests on, or all that are supposed where that is NULL. */
+static json_t *names_json(const struct forecast *f, const struct forecast_series *series)
+{
+    json_t *const list = json_array();
+    for (size_t i = 0; i < f->covariate_count; i++)
+        if (series ? series->covariates >> i & 1 : f->covariates[i].supposed)
+            json_array_append_new(list, json_string(f->covariates[i].name));
+    return list;
+}
+
 static json_t *series_json(const struct forecast *f, const struct forecast_series *series)
 {
     if (!series->served)
         return json_pack("{s:s, s:b, s:o, s:o}", "series", series->name, "served", 0,
                          "why", json_text(series->why), "missing",
                          json_number(series->missing));
-    return json_pack("{s:s, s:b, s:o, s:o, s:o}", "series", series->name, "served", 1,
-                     "candidates", candidates_json(f, series), "missing",
-                     json_number(series->missing), "values", values_json(f, series));
+    return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "series", series->name, "served",
+                     1, "candidates", candidates_json(f, series), "covariates",
+                     names_json(f, series), "missing", json_number(series->missing),
+                     "values", values_json(f, series));
+}
+
+static json_t *model_json(const struct forecast *f)
+{
+    if (!f->model_id)
+        return json_null();
+    return json_pack("{s:I, s:o}", "id", (json_int_t)f->model_id, "hash",
+                     f->hash_known ? json_hex(f->model_hash, STORE_HASH_SIZE)
+                                   : json_null());
 }
 
 static json_t *forecast_json(const struct forecast *f)
@@ -111,15 +131,14 @@ static json_t *forecast_json(const struct forecast *f)
         json_array_append_new(quantiles, json_real(f->quantiles[q]));
     for (size_t i = 0; i < f->count; i++)
         json_array_append_new(list, series_json(f, &f->series[i]));
-    return json_pack(
-        "{s:s, s:I, s:o, s:o, s:{s:I, s:o}, s:o, s:s, s:I, s:o, s:o, s:o}", "forecaster",
-        f->forecaster, "revision", (json_int_t)f->revision, "issue",
-        f->issue_id ? json_integer(f->issue_id) : json_null(), "issued",
-        json_time(f->issued_ms), "model", "id", (json_int_t)f->model_id, "hash",
-        f->hash_known ? json_hex(f->model_hash, STORE_HASH_SIZE) : json_null(),
-        "watermark", json_time(f->watermark_ms), "step",
-        duration_format(f->step_ms, step), "horizon", (json_int_t)f->steps, "quantiles",
-        quantiles, "times", times, "forecasts", list);
+    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:o, s:o, s:o}",
+                     "forecaster", word_json(f->forecaster), "revision",
+                     (json_int_t)f->revision, "issue",
+                     f->issue_id ? json_integer(f->issue_id) : json_null(), "issued",
+                     json_time(f->issued_ms), "model", model_json(f), "supposed",
+                     names_json(f, NULL), "watermark", json_time(f->watermark_ms), "step",
+                     duration_format(f->step_ms, step), "horizon", (json_int_t)f->steps,
+                     "quantiles", quantiles, "times", times, "forecasts", list);
 }
 
 /* ---- rows and csv ---------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "api/fields.h"
+#include "api/known.h"
 #include "api/reply.h"
 #include "api/rules.h"
 #include "api/schedules.h"
@@ -36,6 +37,7 @@ bool forecaster_name_ok(const char *name)
 void forecaster_fini(struct forecaster *f)
 {
     free(f->select);
+    known_fini(f);
     schedules_fini(f);
     *f = (struct forecaster){0};
 }
@@ -329,6 +331,7 @@ static struct forecaster_text canonical_text(const struct forecaster *f)
         (json_int_t)spec->season, "min", bound_json(spec->min), "max",
         bound_json(spec->max), "integer", (int)spec->integer, "preset",
         spec->settings.preset, "settings", settings);
+    known_write(f, body);
     json_auto_t *policy = json_object();
     schedules_write(f, policy);
     return (struct forecaster_text){text_of(body), text_of(policy)};
@@ -338,14 +341,18 @@ static struct forecaster_text canonical_text(const struct forecaster *f)
 
 static int read_all(const json_t *body, struct forecaster *f, struct err *err)
 {
-    static const char *const keys[] = {
-        "select",    "step",     "aggregate", "history",  "lookback", "horizon",
-        "quantiles", "group",    "season",    "min",      "max",      "integer",
-        "preset",    "settings", "train",     "forecast", "backtest", NULL};
+    static const char *const keys[] = {"select",    "step",       "aggregate",
+                                       "history",   "lookback",   "horizon",
+                                       "quantiles", "group",      "season",
+                                       "min",       "max",        "integer",
+                                       "preset",    "settings",   "train",
+                                       "forecast",  "backtest",   "zone",
+                                       "calendar",  "covariates", "covariates_missing",
+                                       NULL};
     static int (*const readers[])(const json_t *, struct forecaster *, struct err *) = {
-        read_select,   read_step,    read_aggregate, read_history,
-        read_lookback, read_horizon, read_quantiles, read_group,
-        read_season,   read_bounds,  read_settings,  schedules_read};
+        read_select,   read_step,      read_aggregate, read_history, read_lookback,
+        read_horizon,  read_quantiles, read_group,     read_season,  read_bounds,
+        read_settings, known_read,     schedules_read};
     if (fields_known(body, "", keys, err))
         return -1;
     for (size_t r = 0; r < sizeof readers / sizeof *readers; r++)

@@ -56,7 +56,13 @@ static void hash_double(struct sha256_ctx *sha, double value)
     hash_u64(sha, bits);
 }
 
-/* SHA-256 of step, start, rows and the columns [from, to), little-endian, row by row. */
+static void hash_bytes(void *sha, const void *bytes, size_t len)
+{
+    sha256_update(sha, len, bytes);
+}
+
+/* SHA-256 of step, start, rows and the columns [from, to), little-endian, row by row, then
+ * of the covariates. */
 static void hash_window(const struct grid *tail, size_t from, size_t to,
                         unsigned char out[static STORE_HASH_SIZE])
 {
@@ -69,6 +75,8 @@ static void hash_window(const struct grid *tail, size_t from, size_t to,
     for (size_t row = 0; row < tail->rows; row++)
         for (size_t col = from; col < to; col++)
             hash_double(&sha, tail->values[row * tail->cols + col]);
+    if (tail->covariates)
+        covariates_each_byte(tail->covariates, hash_bytes, &sha);
     sha256_digest(&sha, STORE_HASH_SIZE, out);
 }
 
@@ -93,6 +101,7 @@ static void take_answer(struct forecast_series *series, const struct model_answe
     memcpy(series->candidate, answer->candidate, sizeof series->candidate);
     memcpy(series->skill, answer->skill, sizeof series->skill);
     series->missing = answer->missing;
+    series->covariates = answer->covariates;
     if (!answer->served)
         return;
     series->values = mem_new(numbers, sizeof *series->values);
@@ -121,6 +130,19 @@ static int check_wish(const struct served *served, const struct forecast_wish *w
     memcpy(out->model_hash, served->hash, sizeof out->model_hash);
     out->step_ms = f->step_ms;
     return 0;
+}
+
+static void take_covariates(const struct model *model, const struct forecast_wish *wish,
+                            struct forecast *out)
+{
+    const struct model_report *const report = model_report(model);
+    out->covariate_count = report->covariate_count;
+    for (size_t i = 0; i < report->covariate_count; i++) {
+        struct forecast_covariate *const c = &out->covariates[i];
+        memcpy(c->name, report->covariates[i].name, sizeof c->name);
+        for (size_t o = 0; o < wish->override_count; o++)
+            c->supposed |= !strcmp(wish->overrides[o].name, c->name);
+    }
 }
 
 static void take_answers(const struct grid *tail, const struct model_answer *answers,
@@ -220,8 +242,10 @@ int serving_forecast(struct serving *s, struct served *served,
         extent_read(f, store, out->issued_ms, &extent, err))
         goto out;
     if (extent_grid(f, store, out->issued_ms, &extent, model_tail_rows(served->model),
-                    joint ? NULL : wish->series, &tail, err))
+                    joint ? NULL : wish->series, wish->overrides, wish->override_count,
+                    &tail, err))
         goto out;
+    take_covariates(served->model, wish, out);
     out->watermark_ms = extent.newest_ms;
     out->first_ms = extent.end_ms;
     rc = compute(s, served, &tail, out, err);
@@ -230,6 +254,21 @@ int serving_forecast(struct serving *s, struct served *served,
 out:
     grid_fini(&tail);
     extent_fini(&extent);
+    if (rc)
+        forecast_fini(out);
+    return rc;
+}
+
+int serving_forecast_grid(struct serving *s, struct served *served,
+                          const struct forecast_wish *wish, const struct grid *tail,
+                          struct forecast *out, struct err *err)
+{
+    *out = (struct forecast){.issued_ms = serving_now_ms(s)};
+    if (check_wish(served, wish, out, err))
+        return -1;
+    take_covariates(served->model, wish, out);
+    out->first_ms = grid_time_ms(tail, tail->rows);
+    const int rc = compute(s, served, tail, out, err);
     if (rc)
         forecast_fini(out);
     return rc;

@@ -18,8 +18,11 @@ request_handler remote_write_post;
 request_handler forecasters_get, forecaster_get, forecaster_put, forecaster_delete;
 request_handler models_get, restore_post;
 
-/* forecast_get.c, train_post.c, jobs.c, events.c */
-request_handler forecast_get, issue_post, train_post, backtest_post;
+/* covariates_route.c */
+request_handler covariates_get, covariate_get, covariate_put, covariate_delete;
+
+/* forecast_get.c, forecast_post.c, train_post.c, jobs.c, events.c */
+request_handler forecast_get, forecast_post, issue_post, train_post, backtest_post;
 request_handler jobs_get, job_get, job_delete, job_events;
 
 /* operations.c, metrics.c */

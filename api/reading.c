@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/known.h"
 #include "base/mem.h"
 
 void extent_fini(struct extent *extent)
@@ -71,7 +72,8 @@ failed:
 
 int extent_grid(const struct forecaster *f, struct store *store, int64_t as_of_ms,
                 const struct extent *extent, size_t rows, const char *only,
-                struct grid *out, struct err *err)
+                const struct known_override *overrides, size_t count, struct grid *out,
+                struct err *err)
 {
     size_t from = 0, to = extent->names.count;
     if (only) {
@@ -91,7 +93,12 @@ int extent_grid(const struct forecaster *f, struct store *store, int64_t as_of_m
         .how = f->aggregate,
         .as_of_ms = as_of_ms,
     };
-    return store_grid(store, &wish, out, err);
+    if (store_grid(store, &wish, out, err))
+        return -1;
+    if (known_add(f, store, as_of_ms, overrides, count, out, err) == 0)
+        return 0;
+    grid_fini(out);
+    return -1;
 }
 
 int forecaster_grid(const struct forecaster *f, struct store *store, int64_t as_of_ms,
@@ -101,7 +108,7 @@ int forecaster_grid(const struct forecaster *f, struct store *store, int64_t as_
     if (extent_read(f, store, as_of_ms, &extent, err))
         return -1;
     const int rc = extent_grid(f, store, as_of_ms, &extent, rows ? rows : extent.rows,
-                               NULL, out, err);
+                               NULL, NULL, 0, out, err);
     extent_fini(&extent);
     return rc;
 }

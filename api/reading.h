@@ -22,9 +22,12 @@ int extent_read(const struct forecaster *forecaster, struct store *store,
                 int64_t as_of_ms, struct extent *out, struct err *err);
 
 /* The last rows steps of the extent; what lies before the first sample is missing.  Only
- * the series called `only`, unless that is NULL; ERR_NOT_FOUND when it is not there. */
+ * the series called `only`, unless that is NULL; ERR_NOT_FOUND when it is not there. With
+ * the forecaster's covariates, but for count that are supposed (known.h). */
+struct known_override;
 int extent_grid(const struct forecaster *forecaster, struct store *store,
                 int64_t as_of_ms, const struct extent *extent, size_t rows,
-                const char *only, struct grid *out, struct err *err);
+                const char *only, const struct known_override *overrides, size_t count,
+                struct grid *out, struct err *err);
 
 #endif

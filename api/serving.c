@@ -34,12 +34,17 @@ struct serving *serving_new(struct store *store, struct clock clock)
     return s;
 }
 
-static void served_free(struct served *served)
+void served_fini(struct served *served)
 {
     for (size_t i = 0; i < served->idle_count; i++)
         forecaster_work_free(served->idle[i]);
     model_free(served->model);
     forecaster_fini(&served->definition);
+}
+
+static void served_free(struct served *served)
+{
+    served_fini(served);
     free(served);
 }
 

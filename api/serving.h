@@ -6,6 +6,7 @@
 #define SERVING_H
 
 #include "api/api.h"
+#include "api/known.h"
 
 /* A published model with all that belongs to it.  Read-only while held. */
 struct served {
@@ -27,6 +28,10 @@ struct served *serving_get(struct serving *serving, const char *forecaster,
                            struct err *err) __attribute__((warn_unused_result));
 void serving_put(struct serving *serving, struct served *served);
 
+/* Frees a served of the caller's own, that no cache holds: definition, model, work
+ * spaces. */
+void served_fini(struct served *served);
+
 /* A work space of a held model, made when none is idle, and back. */
 struct forecaster_work *serving_work(struct serving *serving, struct served *served,
                                      struct err *err) __attribute__((warn_unused_result));
@@ -44,7 +49,8 @@ struct forecast_series {
     char why[160];                        /* where it is not */
     char candidate[MODEL_BUCKETS][24];    /* "" where not known */
     double skill[MODEL_BUCKETS], missing; /* NAN where not known */
-    float *values;                        /* steps x quantile_count */
+    uint32_t covariates; /* it rests on: bit i is number i of the forecast's */
+    float *values;       /* steps x quantile_count */
     unsigned char input_hash[STORE_HASH_SIZE];
 };
 
@@ -60,6 +66,11 @@ struct forecast {
     size_t horizon; /* of the model: its eighths bound the buckets */
     size_t quantile_count;
     double quantiles[MODEL_QUANTILES_MAX];
+    size_t covariate_count;
+    struct forecast_covariate {
+        char name[COVARIATE_NAME_MAX];
+        bool supposed;            /* by the request */
+    } covariates[COVARIATES_MAX]; /* those of the model */
     size_t count;
     struct forecast_series *series;
 };
@@ -72,12 +83,19 @@ struct forecast_wish {
     const char *series; /* one canonical name, or NULL: all */
     size_t quantile_count;
     double quantiles[MODEL_QUANTILES_MAX];
+    size_t override_count;
+    const struct known_override *overrides; /* of the definition's covariates */
 };
 
 /* Forecasts of now from a held model. */
 int serving_forecast(struct serving *serving, struct served *served,
                      const struct forecast_wish *wish, struct forecast *out,
                      struct err *err);
+
+/* The same from a grid that the caller has, with its covariates. */
+int serving_forecast_grid(struct serving *serving, struct served *served,
+                          const struct forecast_wish *wish, const struct grid *tail,
+                          struct forecast *out, struct err *err);
 
 /* Appends to the ledger; job_id and result as in storage.h. */
 int serving_append(struct serving *serving, struct forecast *forecast, int64_t job_id,

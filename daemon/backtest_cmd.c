@@ -91,7 +91,7 @@ static void print_json(const struct backtest *b, const struct grid *grid,
     json_object_set_new(settings, "season", json_integer((json_int_t)report->season));
     json_t *const all = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o}", "data", csv_job_data_json(&b->job, grid),
-        "settings", settings, "covariates", csv_job_covariates_json(report), "results",
+        "settings", settings, "covariates", training_covariates_json(report), "results",
         training_figures_json(report, b->job.spec.horizon), "champion",
         training_champions_json(report, column_name, grid), "history",
         training_epochs_json(report));

@@ -30,7 +30,7 @@ static char *result_text(const struct grid *grid, const struct model_spec *spec,
 {
     char from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
     json_t *const json = json_pack(
-        "{s:{s:I, s:I, s:s, s:s}, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:o}", "data",
+        "{s:{s:I, s:I, s:s, s:s}, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:o}", "data",
         "steps", (json_int_t)grid->rows, "series", (json_int_t)grid->cols, "from",
         time_format(grid->start_ms, from), "to",
         time_format(grid_time_ms(grid, grid->rows), to), "windows", "fit",
@@ -38,7 +38,7 @@ static char *result_text(const struct grid *grid, const struct model_spec *spec,
         "judge", (json_int_t)report->windows_judge, "season", (json_int_t)report->season,
         "results", training_figures_json(report, spec->horizon), "champion",
         training_champions_json(report, series_name, grid), "history",
-        training_epochs_json(report));
+        training_epochs_json(report), "covariates", training_covariates_json(report));
     char *const text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(10));
     json_decref(json);
     return text;

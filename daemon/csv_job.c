@@ -229,17 +229,6 @@ int csv_job_grid(const struct csv_job *job, struct grid *out, struct err *err)
     return -1;
 }
 
-json_t *csv_job_covariates_json(const struct model_report *report)
-{
-    json_t *const list = json_array();
-    for (size_t i = 0; i < report->covariate_count; i++) {
-        const struct model_covariate *const c = &report->covariates[i];
-        json_array_append_new(list, json_pack("{s:s, s:f, s:I}", "name", c->name, "known",
-                                              c->known, "series", (json_int_t)c->series));
-    }
-    return list;
-}
-
 void csv_job_covariates_print(const struct model_report *report)
 {
     for (size_t i = 0; i < report->covariate_count; i++) {

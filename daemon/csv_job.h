@@ -71,8 +71,7 @@ int csv_job_settle(struct csv_job *job, struct err *err);
 /* Reads the file, and what is known in advance of its steps and a horizon more. */
 int csv_job_grid(const struct csv_job *job, struct grid *out, struct err *err);
 
-/* [{"name","known","series"}] of the covariates, and the same as lines of text. */
-json_t *csv_job_covariates_json(const struct model_report *report);
+/* A line for each covariate. */
 void csv_job_covariates_print(const struct model_report *report);
 
 /* {"file","rows","series","step_s","first","last","missing"} of what was read. */

@@ -163,7 +163,7 @@ static void print_json(const struct csv_job *job, const struct answers *a)
         "settings", csv_job_settings_json(job), "results",
         training_figures_json(report, job->spec.horizon), "champion",
         training_champions_json(report, column_name, &a->grid), "history",
-        training_epochs_json(report), "covariates", csv_job_covariates_json(report),
+        training_epochs_json(report), "covariates", training_covariates_json(report),
         "forecast", series);
     json_dumpf(all, stdout, JSON_REAL_PRECISION(10));
     putchar('\n');

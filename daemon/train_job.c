@@ -211,14 +211,15 @@ static json_t *result_json(const struct store_model *stored, const struct model 
     const struct model_spec *const spec = model_spec(model);
     json_t *const trial = stored->trial ? json_loads(stored->trial, 0, NULL) : NULL;
     return json_pack(
-        "{s:I, s:s, s:b, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:s, s:o, s:o, s:o}", "model",
-        (json_int_t)stored->id, "hash", hash, "serves", (int)stored->serves, "trial",
-        trial ? trial : json_null(), "params", (json_int_t)model_params(model), "windows",
-        "fit", (json_int_t)report->windows_fit, "stop", (json_int_t)report->windows_stop,
-        "judge", (json_int_t)report->windows_judge, "season", (json_int_t)report->season,
-        "note", report->note, "results", training_figures_json(report, spec->horizon),
-        "champion", training_champions_json(report, series_name, model), "history",
-        training_epochs_json(report));
+        "{s:I, s:s, s:b, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:s, s:o, s:o, s:o, s:o}",
+        "model", (json_int_t)stored->id, "hash", hash, "serves", (int)stored->serves,
+        "trial", trial ? trial : json_null(), "params", (json_int_t)model_params(model),
+        "windows", "fit", (json_int_t)report->windows_fit, "stop",
+        (json_int_t)report->windows_stop, "judge", (json_int_t)report->windows_judge,
+        "season", (json_int_t)report->season, "note", report->note, "results",
+        training_figures_json(report, spec->horizon), "champion",
+        training_champions_json(report, series_name, model), "history",
+        training_epochs_json(report), "covariates", training_covariates_json(report));
 }
 
 /* What the job's row keeps of the model, as JSON text the caller frees. */

@@ -134,6 +134,17 @@ json_t *training_epochs_json(const struct model_report *report)
     return list;
 }
 
+json_t *training_covariates_json(const struct model_report *report)
+{
+    json_t *const list = json_array();
+    for (size_t i = 0; i < report->covariate_count; i++) {
+        const struct model_covariate *const c = &report->covariates[i];
+        json_array_append_new(list, json_pack("{s:s, s:f, s:I}", "name", c->name, "known",
+                                              c->known, "series", (json_int_t)c->series));
+    }
+    return list;
+}
+
 json_t *training_champions_json(const struct model_report *report,
                                 const char *(*name)(const void *ctx, size_t index),
                                 const void *ctx)

@@ -38,6 +38,9 @@ const char *training_bucket(int bucket);
  * number from 0. */
 json_t *training_figures_json(const struct model_report *report, size_t horizon);
 json_t *training_epochs_json(const struct model_report *report);
+/* [{"name","known","series"}]: the covariates, and how many series are better with each. */
+json_t *training_covariates_json(const struct model_report *report);
+
 /* name(ctx, i) names series i. */
 json_t *training_champions_json(const struct model_report *report,
                                 const char *(*name)(const void *ctx, size_t index),

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/covariates.h"
 #include "base/mem.h"
 
 size_t trial_steps(const struct model_spec *spec, size_t rows)
@@ -66,15 +67,19 @@ static int side_forecast(struct side *side, const struct grid *grid, size_t orig
     const struct grid tail = {
         .start_ms = grid_time_ms(grid, from),
         .step_ms = grid->step_ms,
+        .zone = grid->zone,
         .rows = rows,
         .cols = grid->cols,
         .values = grid->values + from * grid->cols,
         .names = grid->names,
+        .covariates = covariates_slice(grid->covariates, from),
     };
     for (size_t c = 0; c < grid->cols; c++)
         side->answers[c].values = side->values + c * leads;
-    return model_forecast(side->model, side->work, &tail, leads, &median, 1,
-                          side->answers, err);
+    const int rc = model_forecast(side->model, side->work, &tail, leads, &median, 1,
+                                  side->answers, err);
+    covariates_free(tail.covariates);
+    return rc;
 }
 
 /* Where both forecast a value that is known. */

@@ -65,7 +65,9 @@ static int cut_grid(struct learn *l, struct err *err)
                        rows, least);
     l->mask = (1u << CANDIDATES) - 1;
     l->trained = cut_history(rows, l->spec->lookback, l->spec->horizon, &l->cut);
-    if (!l->trained) {
+    if (l->spec->untrained)
+        decline(l, "no training was asked for");
+    else if (!l->trained) {
         char why[120];
         snprintf(why, sizeof why, "history: %zu steps, training needs %zu", rows,
                  model_rows_for_training(l->spec));

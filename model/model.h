@@ -105,6 +105,7 @@ struct model_spec {
     size_t season;            /* steps; 0: found in the fit part */
     double min, max;          /* bounds of every answer; -INFINITY, INFINITY: none */
     bool integer;
+    bool untrained;         /* candidates without training only */
     enum covariate_gap gap; /* what stands for a covariate's value that is missing */
     struct model_settings settings;
 };
