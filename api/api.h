@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/holidays.h"
 #include "base/time.h"
 #include "base/timetable.h"
 #include "model/model.h"
@@ -49,8 +50,9 @@ struct forecaster {
     size_t quantile_count;
     double quantiles[MODEL_QUANTILES_MAX];
     struct model_spec spec;
-    struct zone *zone; /* of the calendar */
-    unsigned calendar; /* parts (base/calendar.h) that are covariates */
+    struct zone *zone;               /* of the calendar */
+    unsigned calendar;               /* parts (base/calendar.h) that are covariates */
+    const struct holidays *holidays; /* of a country, that are one, too; or NULL */
     size_t covariate_count;
     char *covariates[FORECASTER_COVARIATES_MAX]; /* names of those that were put */
     struct schedule schedules[SCHEDULES];

@@ -49,8 +49,8 @@ static void wanted_fini(struct wanted *w)
 static int read_definition(struct wanted *w, int64_t step_ms, struct err *err)
 {
     static const char *const keys[] = {
-        "step",    "lookback", "horizon",  "quantiles",         "season", "min", "max",
-        "integer", "zone",     "calendar", "covariates_missing"};
+        "step", "lookback", "horizon", "quantiles", "season",   "min",
+        "max",  "integer",  "zone",    "calendar",  "holidays", "covariates_missing"};
     char step[TIME_TEXT_SIZE];
     json_auto_t *definition = json_pack("{s:s}", "select", "request");
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -216,14 +216,11 @@ static int from_forecaster(struct request *req, struct wanted *w, const char *na
 static int from_values(struct request *req, struct wanted *w, struct forecast *out,
                        struct err *err)
 {
-    static const char *const keys[] = {"start",      "series",
-                                       "covariates", "step",
-                                       "lookback",   "horizon",
-                                       "season",     "quantiles",
-                                       "min",        "max",
-                                       "integer",    "zone",
-                                       "calendar",   "covariates_missing",
-                                       NULL};
+    static const char *const keys[] = {
+        "start",   "series", "covariates", "step",     "lookback",
+        "horizon", "season", "quantiles",  "min",      "max",
+        "integer", "zone",   "calendar",   "holidays", "covariates_missing",
+        NULL};
     struct forecaster *const f = &w->definition;
     if (fields_known(w->body, "", keys, err) || read_definition(w, 0, err) ||
         read_overrides(w, f, err) || read_series(w, f, err))

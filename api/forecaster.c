@@ -348,7 +348,7 @@ static int read_all(const json_t *body, struct forecaster *f, struct err *err)
                                        "preset",    "settings",   "train",
                                        "forecast",  "backtest",   "zone",
                                        "calendar",  "covariates", "covariates_missing",
-                                       NULL};
+                                       "holidays",  NULL};
     static int (*const readers[])(const json_t *, struct forecaster *, struct err *) = {
         read_select,   read_step,      read_aggregate, read_history, read_lookback,
         read_horizon,  read_quantiles, read_group,     read_season,  read_bounds,

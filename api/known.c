@@ -83,6 +83,21 @@ static int take_name(struct forecaster *f, size_t index, const char *text,
     return 0;
 }
 
+static int read_holidays(const json_t *body, struct forecaster *f, struct err *err)
+{
+    const char *country = NULL;
+    if (json_is_null(json_object_get(body, "holidays")))
+        return 0;
+    if (field_text(body, "", "holidays", false, &country, err))
+        return -1;
+    f->holidays = country ? holidays_find(country) : NULL;
+    if (country && !f->holidays)
+        return err_set(err, ERR_INVALID,
+                       "holidays: must be null or one of %s, got \"%.40s\"",
+                       holidays_countries(), country);
+    return 0;
+}
+
 static int read_missing(const json_t *body, struct forecaster *f, struct err *err)
 {
     const char *word = "error";
@@ -104,7 +119,7 @@ int known_read(const json_t *body, struct forecaster *f, struct err *err)
         f->calendar = 1u << CALENDAR_HOUR | 1u << CALENDAR_WEEKDAY;
     return read_zone(body, f, err) || read_list(body, "calendar", f, take_part, err) ||
                    read_list(body, "covariates", f, take_name, err) ||
-                   read_missing(body, f, err)
+                   read_holidays(body, f, err) || read_missing(body, f, err)
                ? -1
                : 0;
 }
@@ -127,6 +142,9 @@ void known_write(const struct forecaster *f, json_t *body)
         json_array_append_new(covariates, json_string(f->covariates[i]));
     json_object_set_new(body, "zone", json_string(zone_name(f->zone)));
     json_object_set_new(body, "calendar", calendar);
+    json_object_set_new(body, "holidays",
+                        f->holidays ? json_string(holidays_country(f->holidays))
+                                    : json_null());
     json_object_set_new(body, "covariates", covariates);
     json_object_set_new(body, "covariates_missing",
                         json_string(covariate_gap_word(f->spec.gap)));
@@ -192,10 +210,10 @@ int known_add(const struct forecaster *f, struct store *store, int64_t as_of_ms,
               const struct known_override *overrides, size_t count, struct grid *grid,
               struct err *err)
 {
-    if (f->calendar == 0 && f->covariate_count == 0)
+    if (f->calendar == 0 && !f->holidays && f->covariate_count == 0)
         return 0;
     grid->covariates = covariates_new(grid, f->spec.horizon);
-    int rc = calendar_add(grid->covariates, f->zone, f->calendar, err);
+    int rc = calendar_add(grid->covariates, f->zone, f->calendar, f->holidays, err);
     for (size_t i = 0; rc == 0 && i < f->covariate_count; i++)
         rc = add_one(f->covariates[i], store, as_of_ms,
                      find_override(overrides, count, f->covariates[i]), grid, err);

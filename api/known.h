@@ -3,7 +3,7 @@
  * known.h -- what a forecaster knows in advance: its part of the definition, statements as
  * clients send them, and both as the covariates of a grid.
  *
- *     "zone": "Europe/Berlin", "calendar": ["hour", "weekday"],
+ *     "zone": "Europe/Berlin", "calendar": ["hour", "weekday"], "holidays": "DE",
  *     "covariates": ["load"], "covariates_missing": "hold"
  */
 #ifndef KNOWN_H

@@ -52,21 +52,39 @@ static const struct {
                           {"sun", "mon", "tue", "wed", "thu", "fri", "sat"}},
 };
 
-static int add_column(struct covariates *c, enum calendar_part part, int which,
-                      const int64_t *local_ms, double *values, struct err *err)
+/* A column of values at local times; group and name without "calendar.". */
+static int add_column(struct covariates *c, const char *group, const char *name,
+                      const double *values, struct err *err)
 {
-    const size_t rows = covariates_rows(c);
-    char name[COVARIATE_NAME_MAX], group[COVARIATE_NAME_MAX];
-    snprintf(group, sizeof group, "calendar.%s", words[part]);
-    snprintf(name, sizeof name, "calendar.%s.%s", words[part],
-             columns[part].names[which]);
-    for (size_t row = 0; row < rows; row++)
-        values[row] = columns[part].value(local_ms[row], which);
-    return covariates_add_always(c, name, group, values, err);
+    char whole_group[COVARIATE_NAME_MAX], whole_name[COVARIATE_NAME_MAX];
+    snprintf(whole_group, sizeof whole_group, "calendar.%s", group);
+    snprintf(whole_name, sizeof whole_name, "calendar.%s%s%s", group, *name ? "." : "",
+             name);
+    return covariates_add_always(c, whole_name, whole_group, values, err);
+}
+
+static int add_part(struct covariates *c, enum calendar_part part,
+                    const int64_t *local_ms, double *values, struct err *err)
+{
+    for (int k = 0; columns[part].names[k]; k++) {
+        for (size_t row = 0; row < covariates_rows(c); row++)
+            values[row] = columns[part].value(local_ms[row], k);
+        if (add_column(c, words[part], columns[part].names[k], values, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int add_holidays(struct covariates *c, const struct holidays *holidays,
+                        const int64_t *local_ms, double *values, struct err *err)
+{
+    for (size_t row = 0; row < covariates_rows(c); row++)
+        values[row] = holidays_is(holidays, floor_div(local_ms[row], day_ms));
+    return add_column(c, "holiday", "", values, err);
 }
 
 int calendar_add(struct covariates *c, const struct zone *zone, unsigned parts,
-                 struct err *err)
+                 const struct holidays *holidays, struct err *err)
 {
     const size_t rows = covariates_rows(c);
     int64_t *const local_ms = mem_try(rows + 1, sizeof *local_ms);
@@ -79,8 +97,10 @@ int calendar_add(struct covariates *c, const struct zone *zone, unsigned parts,
         local_ms[row] = middle_ms + zone_offset_s(zone, middle_ms) * INT64_C(1000);
     }
     for (int p = 0; p < CALENDAR_PARTS; p++)
-        for (int k = 0; rc == 0 && parts >> p & 1 && columns[p].names[k]; k++)
-            rc = add_column(c, (enum calendar_part)p, k, local_ms, values, err);
+        if (rc == 0 && parts >> p & 1)
+            rc = add_part(c, (enum calendar_part)p, local_ms, values, err);
+    if (rc == 0 && holidays)
+        rc = add_holidays(c, holidays, local_ms, values, err);
     free(local_ms);
     free(values);
     return rc;

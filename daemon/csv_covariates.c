@@ -97,10 +97,10 @@ static int add_file(const struct csv_covariates *from, struct covariates *out,
 int csv_covariates_read(const struct csv_covariates *from, size_t ahead,
                         struct grid *grid, struct err *err)
 {
-    if (!from->file && from->parts == 0)
+    if (!from->file && from->parts == 0 && !from->holidays)
         return 0;
     grid->covariates = covariates_new(grid, ahead);
-    return calendar_add(grid->covariates, from->zone, from->parts, err) ||
+    return calendar_add(grid->covariates, from->zone, from->parts, from->holidays, err) ||
                    (from->file && add_file(from, grid->covariates, err))
                ? -1
                : 0;

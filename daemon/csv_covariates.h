@@ -12,11 +12,13 @@
 #include "base/csv.h"
 #include "base/err.h"
 #include "base/grid.h"
+#include "base/holidays.h"
 #include "base/zone.h"
 
 struct csv_covariates {
     const char *file; /* NULL: none */
     unsigned parts;   /* of calendar.h */
+    const struct holidays *holidays;
     const struct zone *zone;
 };
 

@@ -29,6 +29,7 @@ const char csv_job_help[] =
     "  --season N          steps of the season; default: found in the data\n"
     "  --covariates FILE   what is known in advance: wide, one column a covariate\n"
     "  --calendar LIST     hour,weekday: the calendar in ZONE as covariates\n"
+    "  --holidays COUNTRY  its public holidays as a covariate: DE, US, ...\n"
     "  --missing HOW       a covariate's value that is missing: error (default),\n"
     "                      hold the last one, or zero\n"
     "  --preset NAME       default or paper\n"
@@ -124,6 +125,15 @@ static int calendar_take(struct csv_job *job, const char *value, struct err *err
     return rc;
 }
 
+static int holidays_take(struct csv_job *job, const char *value, struct err *err)
+{
+    job->covariates.holidays = holidays_find(value);
+    if (job->covariates.holidays)
+        return 1;
+    return err_set(err, ERR_INVALID, "--holidays: must be one of %s, got \"%.40s\"",
+                   holidays_countries(), value);
+}
+
 static int missing_take(struct csv_job *job, const char *value, struct err *err)
 {
     const int gap = covariate_gap_parse(value);
@@ -169,6 +179,8 @@ int csv_job_option(struct csv_job *job, int option, const char *value, struct er
         return job->covariates.file = value, 1;
     case 'D':
         return calendar_take(job, value, err);
+    case 'Y':
+        return holidays_take(job, value, err);
     case 'I':
         return missing_take(job, value, err);
     case 'P':

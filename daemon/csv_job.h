@@ -49,6 +49,7 @@ void csv_job_fini(struct csv_job *job);
         {"season", required_argument, NULL, 'S'},                                        \
         {"covariates", required_argument, NULL, 'O'},                                    \
         {"calendar", required_argument, NULL, 'D'},                                      \
+        {"holidays", required_argument, NULL, 'Y'},                                      \
         {"missing", required_argument, NULL, 'I'},                                       \
         {"preset", required_argument, NULL, 'P'},                                        \
         {"mixer", required_argument, NULL, 'M'}, {"seed", required_argument, NULL, 'R'}, \

@@ -95,33 +95,51 @@ static double *wave_table(size_t season)
     return wave;
 }
 
+/* What every column was in the rows of the past. */
+static void fill_past(struct effect_view *view, size_t rows)
+{
+    const struct effects *const e = view->effects;
+    const size_t there = covariates_count(view->covariates); /* one unused may not be */
+    for (size_t k = 0; k < e->columns; k++)
+        for (size_t row = 0; row < rows && view->place[k] < there; row++)
+            view->past[k * rows + row] =
+                covariates_at(view->covariates, view->place[k], row, row + 1, e->gap);
+}
+
 int effect_view_init(struct effect_view *view, const struct effects *effects,
                      const struct grid *grid, size_t steps, struct err *err)
 {
-    *view = (struct effect_view){0};
-    if (effects->columns == 0)
+    const size_t columns = effects->columns, rows = grid->rows;
+    *view = (struct effect_view){.rows = rows, .steps = steps};
+    if (columns == 0)
         return 0;
-    for (size_t k = 0; k < effects->columns; k++) {
+    for (size_t k = 0; k < columns; k++) {
         view->place[k] = covariates_find(grid->covariates, effects->name[k]);
+        view->origin[k] = SIZE_MAX;
         if (view->place[k] == covariates_count(grid->covariates) && is_used(effects, k))
             return err_set(err, ERR_CONFLICT, "covariates: %s is missing",
                            effects->name[k]);
     }
-    view->effects = effects;
     view->covariates = grid->covariates;
     view->first_step = panel_first_step(grid);
     view->wave = wave_table(effects->season);
-    view->ahead = mem_try(steps, sizeof *view->ahead);
+    view->past = mem_try(columns * rows + 1, sizeof *view->past);
+    view->ahead = mem_try(columns * steps, sizeof *view->ahead);
     view->sum = mem_try(steps, sizeof *view->sum);
-    if (view->wave && view->ahead && view->sum)
-        return 0;
-    effect_view_fini(view);
-    return err_set(err, ERR_NO_MEMORY, "covariates: no memory for %zu steps", steps);
+    if (!view->wave || !view->past || !view->ahead || !view->sum) {
+        effect_view_fini(view);
+        return err_set(err, ERR_NO_MEMORY, "covariates: no memory for %zu steps",
+                       rows + steps);
+    }
+    view->effects = effects;
+    fill_past(view, rows);
+    return 0;
 }
 
 void effect_view_fini(struct effect_view *view)
 {
     free(view->wave);
+    free(view->past);
     free(view->ahead);
     free(view->sum);
     *view = (struct effect_view){0};
@@ -153,24 +171,33 @@ double effect_past(const struct effect_view *view, size_t series, size_t row)
     double sum = 0;
     for (size_t k = 0; k < e->columns; k++)
         if (waves_of(e, series, k))
-            sum += part(
-                view, series, k, row,
-                covariates_at(view->covariates, view->place[k], row, row + 1, e->gap));
+            sum += part(view, series, k, row, view->past[k * view->rows + row]);
     return sum;
+}
+
+/* A column's values ahead of an origin: series after series asks for the same. */
+static const double *column_ahead(struct effect_view *view, size_t column, size_t origin)
+{
+    double *const ahead = view->ahead + column * view->steps;
+    if (view->origin[column] != origin)
+        covariates_ahead(view->covariates, view->place[column], origin, view->steps,
+                         view->effects->gap, ahead);
+    view->origin[column] = origin;
+    return ahead;
 }
 
 const double *effect_ahead(struct effect_view *view, size_t series, size_t origin,
                            size_t steps)
 {
     const struct effects *const e = view->effects;
+    assert(steps <= view->steps);
     memset(view->sum, 0, steps * sizeof *view->sum);
     for (size_t k = 0; k < e->columns; k++) {
         if (waves_of(e, series, k) == 0)
             continue;
-        covariates_ahead(view->covariates, view->place[k], origin, steps, e->gap,
-                         view->ahead);
+        const double *const ahead = column_ahead(view, k, origin);
         for (size_t j = 0; j < steps; j++)
-            view->sum[j] += part(view, series, k, origin + j, view->ahead[j]);
+            view->sum[j] += part(view, series, k, origin + j, ahead[j]);
     }
     return view->sum;
 }
@@ -183,10 +210,9 @@ size_t effect_missing(struct effect_view *view, size_t series, size_t origin,
     for (size_t k = 0; e && k < e->columns; k++) {
         if (series >= e->series || waves_of(e, series, k) == 0)
             continue;
-        covariates_ahead(view->covariates, view->place[k], origin, steps, e->gap,
-                         view->ahead);
+        const double *const ahead = column_ahead(view, k, origin);
         for (size_t j = 0; j < first; j++)
-            if (isnan(view->ahead[j])) {
+            if (isnan(ahead[j])) {
                 first = j;
                 *name = e->group[e->group_of[k]];
             }

@@ -72,7 +72,10 @@ struct effect_view {
     int64_t first_step;                  /* of row 0, in steps since 1970 */
     size_t place[COVARIATES_MAX];        /* where a column stands in covariates */
     double *wave;                        /* (season, EFFECT_WAVES) owned, as below */
-    double *ahead, *sum;                 /* (steps) */
+    double *past;                        /* (columns, rows of the grid) as they passed */
+    double *ahead;                       /* (columns, steps) from origins */
+    size_t rows, steps, origin[COVARIATES_MAX]; /* the last: whose each column of it is */
+    double *sum;                                /* (steps) */
 };
 
 /* steps: most that effect_ahead() will be asked for.  ERR_CONFLICT names a column that

@@ -71,9 +71,9 @@ static void fill_column(struct design *d, size_t column, size_t P)
     for (size_t i = 0; i < d->rows; i++) {
         const size_t row = d->first + i, back = row - d->lag;
         const size_t origin = row + 1 > P ? row + 1 - P : 0;
-        const double x = covariates_at(v->covariates, place, row, row + 1, gap);
+        const double x = v->past[column * v->rows + row];
         const double early = covariates_at(v->covariates, place, row, origin, gap);
-        const double before = covariates_at(v->covariates, place, back, back + 1, gap);
+        const double before = v->past[column * v->rows + back];
         const double *const now = effect_waves(v, row), *const then =
                                                             effect_waves(v, back);
         double *const own = d->own + i * d->features + column * EFFECT_WAVES;

@@ -35,6 +35,10 @@ static void test_defaults(void **state)
     assert_true(isinf(f.spec.min) && f.spec.min < 0);
     assert_true(isinf(f.spec.max) && f.spec.max > 0);
     assert_string_equal(f.spec.settings.preset, "default");
+    assert_int_equal(f.calendar, 3); /* hour and weekday */
+    assert_null(f.holidays);
+    assert_int_equal(f.covariate_count, 0);
+    assert_int_equal(f.spec.gap, GAP_ERROR);
     for (size_t i = 0; i < SCHEDULES; i++)
         assert_false(f.schedules[i].set);
     assert_string_equal(text.policy,
@@ -54,6 +58,10 @@ static void test_canonical(void **state)
         "{" MINIMAL ",\"min\":0,\"max\":1e6,\"integer\":true,\"history\":\"26w\"}",
         "{" MINIMAL ",\"quantiles\":[0.05,0.5,0.95],\"group\":\"joint\",\"min\":null}",
         "{\"select\":\"{__name__=~\\\"a.*\\\"}\",\"step\":\"5m\",\"aggregate\":\"rate\"}",
+        "{" MINIMAL ",\"zone\":\"Europe/Berlin\",\"calendar\":[\"weekday\"],"
+        "\"holidays\":\"DE\",\"covariates\":[\"load\",\"day.off\"],"
+        "\"covariates_missing\":\"hold\"}",
+        "{" MINIMAL ",\"calendar\":[],\"holidays\":null}",
         "{" MINIMAL ",\"train\":{\"every\":\"1d\",\"jitter\":\"10m\"},"
         "\"forecast\":{\"cron\":\"5 */6 * * mon-fri\",\"zone\":\"Europe/Berlin\","
         "\"catch_up\":\"skip\"}}",

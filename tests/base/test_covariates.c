@@ -199,22 +199,29 @@ static void the_calendar_is_that_of_a_zone(void **state)
         const char *utc;
         double hour;
         const char *day;
+        double off;
     } cases[] = {
-        {"2026-03-28T22:00:00Z", 23.5, "sat"}, {"2026-03-28T23:00:00Z", 0.5, "sun"},
-        {"2026-03-29T00:00:00Z", 1.5, "sun"},  {"2026-03-29T01:00:00Z", 3.5, "sun"},
-        {"2026-03-29T21:00:00Z", 23.5, "sun"}, {"2026-03-29T22:00:00Z", 0.5, "mon"},
-        {"2026-10-25T00:00:00Z", 2.5, "sun"},  {"2026-10-25T01:00:00Z", 2.5, "sun"},
-        {"2026-10-25T23:00:00Z", 0.5, "mon"},
+        {"2026-03-28T22:00:00Z", 23.5, "sat", 0},
+        {"2026-03-28T23:00:00Z", 0.5, "sun", 0},
+        {"2026-03-29T00:00:00Z", 1.5, "sun", 0},
+        {"2026-03-29T01:00:00Z", 3.5, "sun", 0},
+        {"2026-03-29T21:00:00Z", 23.5, "sun", 0},
+        {"2026-03-29T22:00:00Z", 0.5, "mon", 0},
+        {"2026-10-25T00:00:00Z", 2.5, "sun", 0},
+        {"2026-10-25T01:00:00Z", 2.5, "sun", 0},
+        {"2026-10-25T23:00:00Z", 0.5, "mon", 0},
+        {"2026-04-02T21:00:00Z", 23.5, "thu", 0},
+        {"2026-04-02T22:00:00Z", 0.5, "fri", 1}, /* Good Friday */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t ms;
         assert_ok(time_parse(cases[i].utc, strlen(cases[i].utc), NULL, &ms, &err), &err);
         struct covariates *const c =
             covariates_new(&(struct grid){.start_ms = ms, .step_ms = 3600000}, 1);
-        assert_ok(
-            calendar_add(c, berlin, 1u << CALENDAR_HOUR | 1u << CALENDAR_WEEKDAY, &err),
-            &err);
-        assert_int_equal(covariates_count(c), 11);
+        assert_ok(calendar_add(c, berlin, 1u << CALENDAR_HOUR | 1u << CALENDAR_WEEKDAY,
+                               holidays_find("DE"), &err),
+                  &err);
+        assert_int_equal(covariates_count(c), 12);
         const double angle = 2 * M_PI * cases[i].hour / 24;
         const double want[] = {cos(angle), sin(angle), cos(2 * angle), sin(2 * angle)};
         for (size_t k = 0; k < 4; k++)
@@ -225,6 +232,8 @@ static void the_calendar_is_that_of_a_zone(void **state)
                                 cases[i].day) == 0,
                          0);
         assert_string_equal(covariates_group(c, 4), "calendar.weekday");
+        assert_string_equal(covariates_name(c, 11), "calendar.holiday");
+        assert_close(covariates_at(c, 11, 0, 0, GAP_ERROR), cases[i].off, 0);
         covariates_free(c);
     }
     zone_free(berlin);

@@ -62,6 +62,11 @@ check "a calendar that says nothing changes nothing" [ "$(mae in_context)" = "$w
 run --csv "$tmp/fleet.csv" --calendar month
 check "an unknown part of the calendar is refused" \
     sh -c "[ $status != 0 ] && grep -q 'hour, weekday.*\"month\"' '$tmp/err'"
+run --csv "$tmp/fleet.csv" --holidays Utopia
+check "so is a country without rules" \
+    sh -c "[ $status != 0 ] && grep -q 'AT, BE.*\"Utopia\"' '$tmp/err'"
+run --csv "$tmp/fleet.csv" --holidays DE --zone Europe/Berlin
+check "holidays are a covariate" is '.covariates[0] | "\(.name) \(.series)"' "calendar.holiday 0"
 run --csv "$tmp/fleet.csv" --covariates "$tmp/absent.csv"
 check "a file that is not there is named" \
     sh -c "[ $status != 0 ] && grep -q 'absent.csv' '$tmp/err'"
@@ -125,6 +130,10 @@ put /v1/forecasters/bad '{"select": "up", "step": "1h", "zone": "Mars/Olympus"}'
 check "an unknown zone is refused" problem 400 zone "tz database"
 put /v1/forecasters/bad '{"select": "up", "step": "1h", "covariates": ["load", "load"]}'
 check "no covariate stands twice" problem 400 'covariates[1]' "twice"
+put /v1/forecasters/bad '{"select": "up", "step": "1h", "holidays": "Utopia"}'
+check "a country without rules is refused" problem 400 holidays "null or one of AT"
+put /v1/forecasters/bad '{"select": "up", "step": "1h", "calendar": ["month"]}'
+check "an unknown part of the calendar too" problem 400 'calendar[0]' "hour, weekday"
 put /v1/forecasters/bad '{"select": "up", "step": "1h", "covariates_missing": "guess"}'
 check "an unknown policy is refused" problem 400 covariates_missing "error, hold, zero"
 request DELETE /v1/covariates/load

@@ -338,6 +338,30 @@ static void what_is_missing_is_said(void **state)
     }
 }
 
+static void what_nobody_uses_is_not_missed(void **state)
+{
+    (void)state;
+    double load[ROWS + AHEAD], idle[ROWS + AHEAD] = {0};
+    draw_load(load, ROWS + AHEAD);
+    const struct model_spec spec = season_spec();
+    struct err err = {0};
+    struct grid grid = loaded_grid(load);
+    grid.covariates = covariates_new(&grid, AHEAD);
+    assert_ok(covariates_add_always(grid.covariates, "idle", "idle", idle, &err), &err);
+    assert_ok(covariates_add_always(grid.covariates, "load", "load", load, &err), &err);
+    struct model *const m = train(&grid, &spec, 1);
+    struct model_answer answers[COLS];
+    double with[COLS][P], without[COLS][P];
+    answer(m, &grid, P, answers, with);
+    covariates_free(grid.covariates);
+    always_known(&grid, load);
+    answer(m, &grid, P, answers, without);
+    assert_int_equal(answers[0].covariates, 2); /* the second of the report's */
+    assert_memory_equal(with, without, sizeof with);
+    model_free(m);
+    grid_fini(&grid);
+}
+
 /* P3: what came after an origin does not change what is forecast there. */
 static void a_later_version_changes_nothing(void **state)
 {
@@ -440,6 +464,7 @@ int main(void)
         cmocka_unit_test(what_is_known_in_advance_helps),
         cmocka_unit_test(a_forecast_rests_on_what_is_supposed),
         cmocka_unit_test(what_is_missing_is_said),
+        cmocka_unit_test(what_nobody_uses_is_not_missed),
         cmocka_unit_test(a_later_version_changes_nothing),
         cmocka_unit_test(a_model_keeps_them),
         cmocka_unit_test(a_fingerprint_covers_them),
