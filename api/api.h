@@ -75,6 +75,9 @@ int forecaster_load(const struct store_forecaster *stored, struct forecaster *ou
                     struct err *err);
 void forecaster_fini(struct forecaster *forecaster);
 
+/* The zone whose calendar the steps follow, where they are whole days; else NULL. */
+const struct zone *forecaster_zone(const struct forecaster *forecaster);
+
 /* Letters, digits, "-", "_" and ".", 1 to 63, the first a letter or digit. */
 bool forecaster_name_ok(const char *name);
 

@@ -174,6 +174,24 @@ static int from_issued(const struct store_issued *issued, size_t count,
                          "series: must be one that was issued, got %.200s", wish->series);
 }
 
+/* Steps of days follow the calendar of the definition they were issued under. */
+static int find_zone(struct store *store, struct forecast *f, struct err *err)
+{
+    enum { DAY_MS = 86400000 };
+    struct store_forecaster stored = {0};
+    struct forecaster definition = {0};
+    if (f->step_ms % DAY_MS)
+        return 0;
+    if (store_forecaster_revision(store, f->forecaster, f->revision, &stored, err))
+        return -1;
+    int rc = forecaster_load(&stored, &definition, err);
+    if (rc == 0)
+        rc = forecast_zone(f, &definition, err);
+    forecaster_fini(&definition);
+    store_forecaster_fini(&stored);
+    return rc;
+}
+
 static int from_ledger(struct request *req, const struct wish *wish, struct forecast *out,
                        struct err *err)
 {
@@ -184,8 +202,10 @@ static int from_ledger(struct request *req, const struct wish *wish, struct fore
                            &count, err))
         return -1;
     snprintf(out->forecaster, sizeof out->forecaster, "%s", req->name);
-    const int rc = from_issued(issued, count, &wish->forecast, out, err);
+    int rc = from_issued(issued, count, &wish->forecast, out, err);
     store_issued_fini(issued, count);
+    if (rc == 0)
+        rc = find_zone(req->api->config.store, out, err);
     if (rc)
         forecast_fini(out);
     else

@@ -27,11 +27,6 @@ static const char *quantile_text(double quantile, char out[static QUANTILE_TEXT]
     return out;
 }
 
-static int64_t target_ms(const struct forecast *f, size_t step)
-{
-    return f->first_ms + (int64_t)step * f->step_ms;
-}
-
 static float value_at(const struct forecast *f, const struct forecast_series *series,
                       size_t step, size_t q)
 {
@@ -126,7 +121,7 @@ static json_t *forecast_json(const struct forecast *f)
     json_t *const quantiles = json_array();
     json_t *const list = json_array();
     for (size_t i = 0; i < f->steps; i++)
-        json_array_append_new(times, json_time(target_ms(f, i)));
+        json_array_append_new(times, json_time(forecast_target_ms(f, i)));
     for (size_t q = 0; q < f->quantile_count; q++)
         json_array_append_new(quantiles, json_real(f->quantiles[q]));
     for (size_t i = 0; i < f->count; i++)
@@ -151,9 +146,9 @@ static json_t *rows_json(const struct forecast *f)
         const struct forecast_series *const series = &f->series[i];
         for (size_t step = 0; series->served && step < f->steps; step++) {
             json_t *const row =
-                json_pack("{s:o, s:s, s:o}", "time", json_time(target_ms(f, step)),
-                          "series", series->name, "candidate",
-                          word_json(series->candidate[bucket_of(f, step)]));
+                json_pack("{s:o, s:s, s:o}", "time",
+                          json_time(forecast_target_ms(f, step)), "series", series->name,
+                          "candidate", word_json(series->candidate[bucket_of(f, step)]));
             for (size_t q = 0; q < f->quantile_count; q++) {
                 quantile_text(f->quantiles[q], name + 1);
                 json_object_set_new(row, name,
@@ -169,7 +164,7 @@ static void csv_row(struct page *page, const struct forecast *f,
                     const struct forecast_series *series, size_t step)
 {
     char time[TIME_TEXT_SIZE];
-    page_add(page, "%s,", time_format(target_ms(f, step), time));
+    page_add(page, "%s,", time_format(forecast_target_ms(f, step), time));
     page_add_field(page, series->name);
     page_add(page, ",%s", series->candidate[bucket_of(f, step)]);
     for (size_t q = 0; q < f->quantile_count; q++) {

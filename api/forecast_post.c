@@ -169,6 +169,7 @@ static int read_series(struct wanted *w, const struct forecaster *f, struct err 
     if (read_start(w->body, f->zone, &start_ms, err) ||
         grid_init(&w->grid, start_ms, f->step_ms, rows, cols, err))
         return -1;
+    w->grid.zone = forecaster_zone(f);
     json_object_foreach(all, name, values)
     {
         if (read_column(&w->grid, col++, name, values, err))

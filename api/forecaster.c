@@ -34,6 +34,11 @@ bool forecaster_name_ok(const char *name)
     return true;
 }
 
+const struct zone *forecaster_zone(const struct forecaster *f)
+{
+    return f->step_ms % day_ms ? NULL : f->zone;
+}
+
 void forecaster_fini(struct forecaster *f)
 {
     free(f->select);

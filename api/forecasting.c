@@ -28,7 +28,23 @@ void forecast_fini(struct forecast *f)
         free(f->series[i].values);
     }
     free(f->series);
+    zone_free(f->zone);
     *f = (struct forecast){0};
+}
+
+int forecast_zone(struct forecast *f, const struct forecaster *definition,
+                  struct err *err)
+{
+    const struct zone *const zone = forecaster_zone(definition);
+    f->zone = zone ? zone_load(zone_name(zone), err) : NULL;
+    return zone && !f->zone ? -1 : 0;
+}
+
+int64_t forecast_target_ms(const struct forecast *f, size_t step)
+{
+    const struct grid targets = {
+        .start_ms = f->first_ms, .step_ms = f->step_ms, .zone = f->zone};
+    return grid_time_ms(&targets, step);
 }
 
 size_t bucket_end(size_t horizon, size_t bucket)
@@ -129,7 +145,7 @@ static int check_wish(const struct served *served, const struct forecast_wish *w
     out->hash_known = true;
     memcpy(out->model_hash, served->hash, sizeof out->model_hash);
     out->step_ms = f->step_ms;
-    return 0;
+    return forecast_zone(out, f, err);
 }
 
 static void take_covariates(const struct model *model, const struct forecast_wish *wish,
@@ -264,8 +280,10 @@ int serving_forecast_grid(struct serving *s, struct served *served,
                           struct forecast *out, struct err *err)
 {
     *out = (struct forecast){.issued_ms = serving_now_ms(s)};
-    if (check_wish(served, wish, out, err))
+    if (check_wish(served, wish, out, err)) {
+        forecast_fini(out);
         return -1;
+    }
     take_covariates(served->model, wish, out);
     out->first_ms = grid_time_ms(tail, tail->rows);
     const int rc = compute(s, served, tail, out, err);

@@ -49,10 +49,11 @@ int extent_read(const struct forecaster *f, struct store *store, int64_t as_of_m
     if (out->newest_ms > as_of_ms)
         out->newest_ms = as_of_ms;
     /* Where the data ends long before the clock, the forecast begins where it ends. */
-    const int64_t clock_end_ms = grid_floor_ms(as_of_ms, f->step_ms);
-    const int64_t data_end_ms = grid_floor_ms(out->newest_ms, f->step_ms) + f->step_ms;
+    const struct zone *const zone = forecaster_zone(f);
+    const int64_t clock_end_ms = grid_floor_in(zone, as_of_ms, f->step_ms);
+    const int64_t data_end_ms = grid_step_from(zone, out->newest_ms, f->step_ms, 1);
     out->end_ms = clock_end_ms < data_end_ms ? clock_end_ms : data_end_ms;
-    const int64_t begin_ms = grid_floor_ms(first_ms, f->step_ms);
+    const int64_t begin_ms = grid_floor_in(zone, first_ms, f->step_ms);
     if (first_ms == INT64_MAX || begin_ms >= out->end_ms) {
         err_set(err, ERR_CONFLICT,
                 "select: no complete step of data yet in series that match "
@@ -60,7 +61,7 @@ int extent_read(const struct forecaster *f, struct store *store, int64_t as_of_m
                 f->select);
         goto failed;
     }
-    out->rows = (size_t)((out->end_ms - begin_ms) / f->step_ms);
+    out->rows = (size_t)grid_steps_between(zone, begin_ms, out->end_ms, f->step_ms);
     const size_t most = (size_t)(f->history_ms / f->step_ms);
     if (most && out->rows > most)
         out->rows = most;
@@ -84,11 +85,13 @@ int extent_grid(const struct forecaster *f, struct store *store, int64_t as_of_m
                            "series: must be one of the forecaster's, got %.200s", only);
         to = from + 1;
     }
+    const struct zone *const zone = forecaster_zone(f);
     const struct store_grid_wish wish = {
         .names = (extent->names.name + from),
         .count = to - from,
-        .start_ms = extent->end_ms - (int64_t)rows * f->step_ms,
+        .start_ms = grid_step_from(zone, extent->end_ms, f->step_ms, -(int64_t)rows),
         .step_ms = f->step_ms,
+        .zone = zone,
         .rows = rows,
         .how = f->aggregate,
         .as_of_ms = as_of_ms,

@@ -62,8 +62,9 @@ struct forecast {
     bool hash_known;
     unsigned char model_hash[STORE_HASH_SIZE];
     int64_t first_ms, step_ms;
-    size_t steps;   /* of this forecast */
-    size_t horizon; /* of the model: its eighths bound the buckets */
+    struct zone *zone; /* whose calendar the steps follow; owned, NULL: none */
+    size_t steps;      /* of this forecast */
+    size_t horizon;    /* of the model: its eighths bound the buckets */
     size_t quantile_count;
     double quantiles[MODEL_QUANTILES_MAX];
     size_t covariate_count;
@@ -76,6 +77,12 @@ struct forecast {
 };
 
 void forecast_fini(struct forecast *forecast);
+
+/* Takes over the zone of a definition. */
+int forecast_zone(struct forecast *forecast, const struct forecaster *definition,
+                  struct err *err);
+/* When target `step` begins. */
+int64_t forecast_target_ms(const struct forecast *forecast, size_t step);
 
 /* What is asked.  Zeroed: everything the definition says. */
 struct forecast_wish {

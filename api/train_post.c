@@ -37,7 +37,7 @@ static bool enough(struct request *req, const struct forecaster *f, struct reply
 {
     const struct api_config *const config = &req->api->config;
     const int64_t now_ms = clock_now_ms(&config->clock);
-    const int64_t now_step_ms = grid_floor_ms(now_ms, f->step_ms);
+    const int64_t now_step_ms = grid_floor_in(forecaster_zone(f), now_ms, f->step_ms);
     const size_t needed = model_rows_for_candidates(&f->spec);
     struct extent extent = {0};
     struct err none = {0};

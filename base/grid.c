@@ -255,9 +255,47 @@ int64_t grid_time_ms(const struct grid *grid, size_t row)
     return zone_to_utc(grid->zone, grid->start_ms + offset_ms + along_ms);
 }
 
+static const int64_t day_ms = INT64_C(86400000);
+
+/* The first Monday of 1970, where steps are weeks. */
+static int64_t monday_ms(int64_t step_ms)
+{
+    return step_ms % (7 * day_ms) ? 0 : 4 * day_ms;
+}
+
 int64_t grid_floor_ms(int64_t time_ms, int64_t step_ms)
 {
     return floor_div(time_ms, step_ms) * step_ms;
+}
+
+/* Which step of the wall clock an instant lies in, counted from 1970. */
+static int64_t step_at(const struct zone *zone, int64_t time_ms, int64_t step_ms)
+{
+    return floor_div(time_ms + 1000 * (int64_t)zone_offset_s(zone, time_ms) -
+                         monday_ms(step_ms),
+                     step_ms);
+}
+
+int64_t grid_step_from(const struct zone *zone, int64_t time_ms, int64_t step_ms,
+                       int64_t steps)
+{
+    if (!zone || step_ms % day_ms)
+        return grid_floor_ms(time_ms, step_ms) + steps * step_ms;
+    const int64_t step = step_at(zone, time_ms, step_ms) + steps;
+    return zone_to_utc(zone, step * step_ms + monday_ms(step_ms));
+}
+
+int64_t grid_floor_in(const struct zone *zone, int64_t time_ms, int64_t step_ms)
+{
+    return grid_step_from(zone, time_ms, step_ms, 0);
+}
+
+int64_t grid_steps_between(const struct zone *zone, int64_t from_ms, int64_t to_ms,
+                           int64_t step_ms)
+{
+    if (!zone || step_ms % day_ms)
+        return (to_ms - from_ms) / step_ms;
+    return step_at(zone, to_ms, step_ms) - step_at(zone, from_ms, step_ms);
 }
 
 static int compare_int64(const void *a, const void *b)

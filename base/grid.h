@@ -105,6 +105,18 @@ int64_t grid_time_ms(const struct grid *grid, size_t row);
 int64_t grid_floor_ms(int64_t time_ms, int64_t step_ms);
 
 /*
+ * Where the step begins in which an instant lies, and the beginning of another step so
+ * many on (or back) from one.  In a zone, with steps of whole days, that is midnight
+ * there, and of whole weeks Monday's; else, or with NULL, as grid_floor_ms() has it.
+ */
+int64_t grid_floor_in(const struct zone *zone, int64_t time_ms, int64_t step_ms);
+int64_t grid_step_from(const struct zone *zone, int64_t time_ms, int64_t step_ms,
+                       int64_t steps);
+/* Steps from the beginning of one to that of another. */
+int64_t grid_steps_between(const struct zone *zone, int64_t from_ms, int64_t to_ms,
+                           int64_t step_ms);
+
+/*
  * The usual distance between sorted samples: the most frequent positive difference,
  * the smaller one on a tie.  0 with fewer than two instants.
  */

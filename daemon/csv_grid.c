@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+enum { DAY_MS = 86400000 };
+
 struct column {
     char *name;
     struct sample *samples;
@@ -69,7 +71,8 @@ static void column_sort(struct column *c)
         }
 }
 
-static int grid_of(const struct columns *all, struct grid *out, struct err *err)
+static int grid_of(const struct columns *all, const struct zone *wanted, struct grid *out,
+                   struct err *err)
 {
     const struct column *longest = NULL;
     int64_t first_ms = INT64_MAX, last_ms = INT64_MIN;
@@ -90,10 +93,15 @@ static int grid_of(const struct columns *all, struct grid *out, struct err *err)
             err, ERR_INVALID,
             "holds no step: at least two samples of a series at different times "
             "are needed");
-    const int64_t start_ms = grid_floor_ms(first_ms, step_ms);
-    const size_t rows = (size_t)((last_ms - start_ms) / step_ms) + 1;
+    /* Days and weeks begin where they do in the zone. */
+    const struct zone *const zone = step_ms % DAY_MS ? NULL : wanted;
+    const int64_t start_ms = grid_floor_in(zone, first_ms, step_ms);
+    const int64_t last_start_ms = grid_floor_in(zone, last_ms, step_ms);
+    const size_t rows =
+        (size_t)grid_steps_between(zone, start_ms, last_start_ms, step_ms) + 1;
     if (grid_init(out, start_ms, step_ms, rows, all->count, err))
         return -1;
+    out->zone = zone;
     for (size_t i = 0; i < all->count; i++) {
         grid_name(out, i, all->column[i].name);
         grid_fill(out, i, all->column[i].samples, all->column[i].count, AGGREGATE_MEAN);
@@ -111,7 +119,7 @@ int csv_grid_read(const char *path, const struct csv_options *options, struct gr
         goto out;
     for (size_t i = 0; i < all.count; i++)
         column_sort(&all.column[i]);
-    result = grid_of(&all, out, err);
+    result = grid_of(&all, options->zone, out, err);
     if (result)
         err_prefix(err, "%s", path);
 out:

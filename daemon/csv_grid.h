@@ -4,6 +4,7 @@
  *
  * The step is the usual distance between the samples of the longest series; several
  * samples within a step become their mean, and a step without any is missing.
+ * Steps of whole days and weeks begin when they do in the zone of the options.
  */
 #ifndef CSV_GRID_H
 #define CSV_GRID_H

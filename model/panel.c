@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/civil.h"
 #include "base/mem.h"
+#include "base/zone.h"
 #include "fft/fft.h"
 
 enum { SEASON_SERIES_MAX = 64 };
@@ -77,7 +79,8 @@ void panel_fini(struct panel *panel)
 
 int64_t panel_first_step(const struct grid *grid)
 {
-    return grid_floor_ms(grid->start_ms, grid->step_ms) / grid->step_ms;
+    const int64_t offset_ms = 1000 * (int64_t)zone_offset_s(grid->zone, grid->start_ms);
+    return floor_div(grid->start_ms + offset_ms, grid->step_ms);
 }
 
 uint32_t panel_phase(const struct panel *panel, size_t row, size_t season)

@@ -38,7 +38,7 @@ int panel_init(struct panel *panel, const struct grid *grid, enum model_group gr
                size_t scale_rows, struct err *err);
 void panel_fini(struct panel *panel);
 
-/* Steps since 1970 of row 0 of a grid. */
+/* Steps since 1970 of row 0 of a grid, by the clock of its zone. */
 int64_t panel_first_step(const struct grid *grid);
 
 /* Where in a season a row stands: its absolute step modulo the season, which is 1 or

@@ -182,6 +182,25 @@ int store_forecaster_get(struct store *store, const char *name,
     return status;
 }
 
+int store_forecaster_revision(struct store *store, const char *name, int64_t revision,
+                              struct store_forecaster *out, struct err *err)
+{
+    *out = (struct store_forecaster){0};
+    sqlite3 *const db = store_reader_take(store, err);
+    sqlite3_stmt *const stmt =
+        db ? sql_query(db, err,
+                       "SELECT name, body, revision, changed_ms, policy, origin FROM "
+                       "forecasters WHERE name = ? AND revision = ? AND body IS NOT NULL",
+                       "si", name, revision)
+           : NULL;
+    const int status = stmt ? sql_step(stmt, err) : -1;
+    if (status == 1)
+        *out = read_row(stmt);
+    sqlite3_finalize(stmt);
+    store_reader_give(store, db);
+    return status == 0 ? not_found(name, err) : status == 1 ? 0 : -1;
+}
+
 static int list(sqlite3 *db, struct store_forecaster **out, size_t *count,
                 struct err *err)
 {

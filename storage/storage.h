@@ -217,6 +217,9 @@ int store_forecaster_put(struct store *store, const char *name, const char *body
                          struct err *err);
 int store_forecaster_get(struct store *store, const char *name,
                          struct store_forecaster *out, struct err *err);
+/* As it was defined in a revision, also where it has been changed or deleted since. */
+int store_forecaster_revision(struct store *store, const char *name, int64_t revision,
+                              struct store_forecaster *out, struct err *err);
 /* Deletes it with its models and schedules; its forecasts stay in the ledger.
  * ERR_NOT_FOUND, or ERR_CONFLICT as above. */
 int store_forecaster_delete(struct store *store, const char *name, struct err *err);

@@ -40,7 +40,7 @@ static void define(const struct fixture *f)
 }
 
 /* As the daemon's training job does it. */
-static void publish(const struct fixture *f)
+static void publish(const struct fixture *f, int64_t as_of_ms)
 {
     struct err err = {0};
     struct store_forecaster stored = {0};
@@ -51,7 +51,7 @@ static void publish(const struct fixture *f)
     int64_t id;
     assert_ok(store_forecaster_get(f->store, "web", &stored, &err), &err);
     assert_ok(forecaster_load(&stored, &definition, &err), &err);
-    assert_ok(forecaster_grid(&definition, f->store, FIXTURE_NOW, 0, &grid, &err), &err);
+    assert_ok(forecaster_grid(&definition, f->store, as_of_ms, 0, &grid, &err), &err);
     assert_true(grid.rows < model_rows_for_training(&definition.spec));
     struct model *const model = model_train(&grid, &definition.spec, NULL, &err);
     if (!model)
@@ -60,7 +60,7 @@ static void publish(const struct fixture *f)
     assert_ok(store_model_publish(f->store,
                                   &(struct store_publication){.forecaster = "web",
                                                               .revision = stored.revision,
-                                                              .watermark_ms = FIXTURE_NOW,
+                                                              .watermark_ms = as_of_ms,
                                                               .bytes = bytes,
                                                               .len = len},
                                   &id, &err),
@@ -189,7 +189,7 @@ static void test_forecast(void **state)
     struct fixture *const f = *state;
     define(f);
     load_hours(f, 80);
-    publish(f);
+    publish(f, FIXTURE_NOW);
     struct answer a = get(f, WEB "/forecast");
     assert_status(a, 200);
     assert_string_equal(member(&a, "forecaster"), "web");
@@ -236,7 +236,7 @@ static void test_forms(void **state)
     struct fixture *const f = *state;
     define(f);
     load_hours(f, 80);
-    publish(f);
+    publish(f, FIXTURE_NOW);
     struct answer a = get(f, WEB "/forecast?horizon=2&quantiles=0.25,0.5&format=rows");
     assert_status(a, 200);
     assert_int_equal(json_array_size(a.json), 4);
@@ -258,7 +258,7 @@ static void test_bad_wishes(void **state)
     struct fixture *const f = *state;
     define(f);
     load_hours(f, 80);
-    publish(f);
+    publish(f, FIXTURE_NOW);
     static const struct {
         const char *query, *field, *text;
         int status;
@@ -302,7 +302,7 @@ static void test_joint(void **state)
     assert_status(a, 201);
     answer_fini(&a);
     load_hours(f, 80);
-    publish(f);
+    publish(f, FIXTURE_NOW);
     a = get(f, WEB "/forecast");
     struct answer one = get(f, WEB "/forecast?series=load%7Bhost%3D%22b%22%7D");
     assert_status(one, 200);
@@ -322,7 +322,7 @@ static void test_ledger(void **state)
     struct fixture *const f = *state;
     define(f);
     load_hours(f, 80);
-    publish(f);
+    publish(f, FIXTURE_NOW);
     struct answer a = get(f, WEB "/forecast?as_of=2026-03-29T12:00:00Z");
     assert_problem(a, 404, "", "nothing of web has been issued yet");
     answer_fini(&a);
@@ -371,7 +371,7 @@ static void test_changed_definition(void **state)
     struct fixture *const f = *state;
     define(f);
     load_hours(f, 80);
-    publish(f);
+    publish(f, FIXTURE_NOW);
     struct answer a = get(f, WEB "/models");
     assert_status(a, 200);
     const json_t *const report = json_object_get(at(&a, "models", 0), "report");
@@ -424,8 +424,8 @@ static void test_restore(void **state)
     a = get(f, "/v1/forecasters/none/models");
     assert_status(a, 404);
     answer_fini(&a);
-    publish(f);
-    publish(f);
+    publish(f, FIXTURE_NOW);
+    publish(f, FIXTURE_NOW);
     assert_serving(f, 2);
     a = post(f, WEB "/models/1/restore", "");
     assert_status(a, 200);
@@ -495,13 +495,13 @@ static void test_swap_under_readers(void **state)
     struct fixture *const f = *state;
     define(f);
     load_hours(f, 80);
-    publish(f);
+    publish(f, FIXTURE_NOW);
     struct reader reader = {.fixture = f};
     pthread_t threads[3];
     for (size_t i = 0; i < 3; i++)
         pthread_create(&threads[i], NULL, read_on, &reader);
     for (int i = 0; i < 10 || (reader.answers < 20 && i < 1000); i++)
-        publish(f);
+        publish(f, FIXTURE_NOW);
     reader.stop = true;
     for (size_t i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
@@ -580,6 +580,72 @@ static void test_metrics(void **state)
     answer_fini(&a);
 }
 
+/* ---- days of a zone ----------------------------------------------------------------- */
+
+/* An hourly one for forty days before the clock, which stands around noon of the day on
+ * which Berlin's changes: forecasts and the ledger have its midnights, and the day its 23
+ * or 25 hours. */
+static void days_over_a_change(struct fixture *f, int64_t now_ms, double hours,
+                               const char *const midnights[3])
+{
+    struct err err = {0};
+    struct store_batch *const batch = store_batch_new();
+    const uint32_t one = store_batch_series(batch, "one");
+    for (int64_t ms = now_ms - (int64_t)40 * 24 * HOUR_MS; ms < now_ms + 48 * HOUR_MS;
+         ms += HOUR_MS)
+        store_batch_add(batch, one, ms, 1);
+    struct store_counts counts;
+    f->now_ms = now_ms;
+    assert_ok(store_append_wait(f->store, batch, &counts, &err), &err);
+    struct answer a =
+        put(f, WEB,
+            "{\"select\":\"one\",\"step\":\"1d\",\"aggregate\":\"sum\",\"lookback\":7,"
+            "\"horizon\":3,\"history\":\"15d\",\"zone\":\"Europe/Berlin\"}");
+    assert_true(a.status == 200 || a.status == 201);
+    answer_fini(&a);
+    publish(f, now_ms);
+    a = post(f, WEB "/issue", "");
+    assert_status(a, 200);
+    answer_fini(&a);
+    for (size_t p = 0; p < 2; p++) {
+        char now[TIME_TEXT_SIZE];
+        char *const path = mem_printf(WEB "/forecast%s%s", p ? "?as_of=" : "",
+                                      p ? time_format(now_ms, now) : "");
+        a = get(f, path);
+        assert_status(a, 200);
+        for (size_t i = 0; i < 3; i++)
+            assert_string_equal(json_string_value(at(&a, "times", i)), midnights[i]);
+        answer_fini(&a);
+        free(path);
+    }
+    /* two days on: the day before, that of the change, the day after */
+    struct store_forecaster stored = {0};
+    struct forecaster definition;
+    struct grid grid = {0};
+    assert_ok(store_forecaster_get(f->store, "web", &stored, &err), &err);
+    assert_ok(forecaster_load(&stored, &definition, &err), &err);
+    assert_ok(
+        forecaster_grid(&definition, f->store, now_ms + 47 * HOUR_MS, 3, &grid, &err),
+        &err);
+    assert_close(grid.values[0], 24, 0);
+    assert_close(grid.values[1], hours, 0);
+    assert_close(grid.values[2], 24, 0);
+    grid_fini(&grid);
+    forecaster_fini(&definition);
+    store_forecaster_fini(&stored);
+}
+
+static void test_days_of_a_zone(void **state)
+{
+    struct fixture *const f = *state;
+    static const char *const spring[] = {"2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z",
+                                         "2026-03-30T22:00:00Z"};
+    static const char *const autumn[] = {"2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z",
+                                         "2026-10-26T23:00:00Z"};
+    days_over_a_change(f, FIXTURE_NOW, 23, spring);
+    days_over_a_change(f, FIXTURE_NOW + (int64_t)210 * 24 * HOUR_MS, 25, autumn);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -592,6 +658,7 @@ int main(void)
         CASE(test_bad_wishes),
         CASE(test_joint),
         CASE(test_ledger),
+        CASE(test_days_of_a_zone),
         CASE(test_changed_definition),
         CASE(test_swap_under_readers),
         CASE(test_metrics),

@@ -2,6 +2,7 @@
 #include "base/grid.h"
 
 #include "base/time.h"
+#include "base/zone.h"
 
 #include "tests/check.h"
 
@@ -223,9 +224,54 @@ static void words(void **state)
     assert_int_equal(aggregate_parse("median"), -1);
 }
 
+/* Clocks of Berlin: forward on 29 March 2026 at 01:00 UTC, back on 25 October. */
+static void days_begin_at_midnight_there(void **state)
+{
+    (void)state;
+    enum { HOUR = 3600000, DAY = 24 * HOUR };
+    struct err err = {0};
+    struct zone *const berlin = zone_load("Europe/Berlin", &err);
+    assert_non_null(berlin);
+    static const struct {
+        const char *time, *day, *next, *week;
+    } cases[] = {
+        {"2026-03-28T22:59:59Z", "2026-03-27T23:00:00Z", "2026-03-28T23:00:00Z",
+         "2026-03-22T23:00:00Z"},
+        {"2026-03-28T23:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z",
+         "2026-03-22T23:00:00Z"},
+        {"2026-03-29T22:00:00Z", "2026-03-29T22:00:00Z", "2026-03-30T22:00:00Z",
+         "2026-03-29T22:00:00Z"},
+        {"2026-10-25T22:30:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z",
+         "2026-10-18T22:00:00Z"},
+        {"2026-10-25T23:00:00Z", "2026-10-25T23:00:00Z", "2026-10-26T23:00:00Z",
+         "2026-10-25T23:00:00Z"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[TIME_TEXT_SIZE];
+        int64_t ms;
+        assert_ok(time_parse(cases[i].time, strlen(cases[i].time), NULL, &ms, &err),
+                  &err);
+        assert_string_equal(time_format(grid_floor_in(berlin, ms, DAY), text),
+                            cases[i].day);
+        assert_string_equal(time_format(grid_step_from(berlin, ms, DAY, 1), text),
+                            cases[i].next);
+        assert_string_equal(time_format(grid_floor_in(berlin, ms, 7 * DAY), text),
+                            cases[i].week);
+        assert_int_equal(grid_floor_in(NULL, ms, DAY), grid_floor_ms(ms, DAY));
+        assert_int_equal(grid_floor_in(berlin, ms, HOUR), grid_floor_ms(ms, HOUR));
+        /* a year on, and as far back */
+        const int64_t day = grid_floor_in(berlin, ms, DAY);
+        const int64_t later = grid_step_from(berlin, day, DAY, 365);
+        assert_int_equal(grid_steps_between(berlin, day, later, DAY), 365);
+        assert_int_equal(grid_step_from(berlin, later, DAY, -365), day);
+    }
+    zone_free(berlin);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(days_begin_at_midnight_there),
         cmocka_unit_test(begins_missing),
         cmocka_unit_test(refuses_sizes),
         cmocka_unit_test(aggregates),
