@@ -109,7 +109,20 @@ int covariate_get(struct request *req, struct reply *reply, struct err *err)
     return rc;
 }
 
-/* The first forecaster that wants a covariate makes it one that stays. */
+static bool uses(const struct store_forecaster *stored, const char *name)
+{
+    struct forecaster f = {0};
+    struct err damaged = {0};
+    bool found = false;
+    if (forecaster_load(stored, &f, &damaged))
+        return false;
+    for (size_t k = 0; k < f.covariate_count; k++)
+        found |= !strcmp(f.covariates[k], name);
+    forecaster_fini(&f);
+    return found;
+}
+
+/* What a forecaster wants stays. */
 static int check_unused(struct store *store, const char *name, struct err *err)
 {
     struct store_forecaster *all = NULL;
@@ -118,18 +131,11 @@ static int check_unused(struct store *store, const char *name, struct err *err)
         return -1;
     int rc = 0;
     for (size_t i = 0; i < count; i++) {
-        struct forecaster f = {0};
-        struct err damaged = {0};
-        if (rc == 0 && !forecaster_load(&all[i], &f, &damaged)) {
-            for (size_t k = 0; k < f.covariate_count && rc == 0; k++)
-                if (!strcmp(f.covariates[k], name))
-                    rc =
-                        err_set(err, ERR_CONFLICT,
-                                "covariate %s: forecaster %s uses it; take it out of its "
-                                "covariates first",
-                                name, f.name);
-            forecaster_fini(&f);
-        }
+        if (rc == 0 && uses(&all[i], name))
+            rc = err_set(err, ERR_CONFLICT,
+                         "covariate %s: forecaster %s uses it; take it out of its "
+                         "covariates first",
+                         name, all[i].name);
         store_forecaster_fini(&all[i]);
     }
     free(all);
