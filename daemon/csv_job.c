@@ -28,7 +28,8 @@ const char csv_job_help[] =
     "  --horizon N         steps to forecast; default 96\n"
     "  --season N          steps of the season; default: found in the data\n"
     "  --covariates FILE   what is known in advance: wide, one column a covariate\n"
-    "  --calendar LIST     hour,weekday: the calendar in ZONE as covariates\n"
+    "  --calendar LIST     of ZONE, as covariates: hour,weekday (default where there\n"
+    "                      are times) or none\n"
     "  --holidays COUNTRY  its public holidays as a covariate: DE, US, ...\n"
     "  --missing HOW       a covariate's value that is missing: error (default),\n"
     "                      hold the last one, or zero\n"
@@ -51,6 +52,7 @@ void csv_job_init(struct csv_job *job)
                  .horizon = 96,
                  .min = -INFINITY,
                  .max = INFINITY},
+        .covariates = {.parts = 1u << CALENDAR_HOUR | 1u << CALENDAR_WEEKDAY},
         .threads = cores_usable(),
     };
 }
@@ -113,15 +115,18 @@ static int calendar_take(struct csv_job *job, const char *value, struct err *err
 {
     char *const words = mem_text(value);
     int rc = 1;
+    job->covariates.parts = 0;
     for (char *rest = words, *word; rc == 1 && (word = strsep(&rest, ","));) {
         const int part = calendar_part_parse(word);
-        if (part < 0)
-            rc = err_set(err, ERR_INVALID,
-                         "--calendar: must be hour, weekday or both, got \"%s\"", word);
-        else
+        if (part >= 0)
             job->covariates.parts |= 1u << part;
+        else if (strcmp(value, "none"))
+            rc = err_set(err, ERR_INVALID,
+                         "--calendar: must be hour, weekday, both or none, got \"%s\"",
+                         word);
     }
     free(words);
+    job->calendar = true;
     return rc;
 }
 
@@ -218,6 +223,8 @@ int csv_job_settle(struct csv_job *job, struct err *err)
     struct model_settings *const settings = &job->spec.settings;
     if (!job->file)
         return err_set(err, ERR_INVALID, "--csv: which file?");
+    if (job->csv.form == CSV_ROWS && !job->calendar)
+        job->covariates.parts = 0; /* its times are made up */
     if (model_settings_preset(settings, job->preset, err))
         return -1;
     if (job->mixer && model_settings_set(settings, "mixer", job->mixer, err))

@@ -27,6 +27,7 @@ struct csv_job {
     struct csv_options csv;
     struct zone *zone;
     struct csv_covariates covariates;
+    bool calendar; /* its parts were asked for */
     const char *preset, *mixer, *seed;
     const char *sets[CSV_JOB_SETS_MAX];
     size_t set_count;

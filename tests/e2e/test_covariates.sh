@@ -48,15 +48,16 @@ below() {
 }
 
 driven 1440 "$tmp/known.csv" >"$tmp/fleet.csv"
-run --csv "$tmp/fleet.csv"
+run --csv "$tmp/fleet.csv" --calendar none
 without=$(mae in_context) naive=$(mae seasonal_naive)
 check "without covariates none is reported" holds '.covariates == []'
-run --csv "$tmp/fleet.csv" --covariates "$tmp/known.csv"
+run --csv "$tmp/fleet.csv" --calendar none --covariates "$tmp/known.csv"
 check "covariates halve the error" below "$(mae in_context)" "$without" 0.5
 check "the seasonal naive is what it was" [ "$(mae seasonal_naive)" = "$naive" ]
 check "the load helps the two it moves, the days off one" holds \
     '[.covariates[] | [.name, .known, .series]] == [["load", 1, 2], ["day_off", 1, 1]]'
-run --csv "$tmp/fleet.csv" --calendar hour,weekday
+run --csv "$tmp/fleet.csv"
+check "the calendar is looked at" is '[.covariates[].name] | join(" ")' "calendar.hour calendar.weekday"
 check "a calendar that says nothing changes nothing" [ "$(mae in_context)" = "$without" ]
 
 run --csv "$tmp/fleet.csv" --calendar month
@@ -65,7 +66,7 @@ check "an unknown part of the calendar is refused" \
 run --csv "$tmp/fleet.csv" --holidays Utopia
 check "so is a country without rules" \
     sh -c "[ $status != 0 ] && grep -q 'AT, BE.*\"Utopia\"' '$tmp/err'"
-run --csv "$tmp/fleet.csv" --holidays DE --zone Europe/Berlin
+run --csv "$tmp/fleet.csv" --holidays DE --zone Europe/Berlin --calendar none
 check "holidays are a covariate" is '.covariates[0] | "\(.name) \(.series)"' "calendar.holiday 0"
 run --csv "$tmp/fleet.csv" --covariates "$tmp/absent.csv"
 check "a file that is not there is named" \
