@@ -39,6 +39,19 @@ static json_t *epoch_json(const struct model_epoch *epoch)
                      "seconds", json_number(epoch->seconds), "best", (int)epoch->best);
 }
 
+/* Who is better for what is known in advance. */
+static json_t *covariates_json(const struct model_report *report)
+{
+    json_t *const list = json_array();
+    for (size_t i = 0; i < report->covariate_count; i++) {
+        const struct model_covariate *const c = &report->covariates[i];
+        json_array_append_new(list, json_pack("{s:s, s:o, s:I}", "name", c->name, "known",
+                                              json_number(c->known), "series",
+                                              (json_int_t)c->series));
+    }
+    return list;
+}
+
 static json_t *report_json(const struct model *model)
 {
     const struct model_report *const report = model_report(model);
@@ -60,12 +73,12 @@ static json_t *report_json(const struct model *model)
         }
     for (size_t i = 0; i < report->epoch_count; i++)
         json_array_append_new(history, epoch_json(&report->epochs[i]));
-    return json_pack("{s:{s:I, s:I, s:I}, s:I, s:s, s:o, s:o, s:o}", "windows", "fit",
-                     (json_int_t)report->windows_fit, "stop",
-                     (json_int_t)report->windows_stop, "judge",
-                     (json_int_t)report->windows_judge, "season",
-                     (json_int_t)report->season, "note", report->note, "results", results,
-                     "champion", champions, "history", history);
+    return json_pack(
+        "{s:{s:I, s:I, s:I}, s:I, s:s, s:o, s:o, s:o, s:o}", "windows", "fit",
+        (json_int_t)report->windows_fit, "stop", (json_int_t)report->windows_stop,
+        "judge", (json_int_t)report->windows_judge, "season", (json_int_t)report->season,
+        "note", report->note, "results", results, "champion", champions, "history",
+        history, "covariates", covariates_json(report));
 }
 
 static json_t *version_json(const struct store_model *model)

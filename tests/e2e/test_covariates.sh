@@ -141,6 +141,9 @@ request DELETE /v1/covariates/load
 check "what is used is not deleted" problem 409 '' "forecaster fleet uses it"
 
 check "it trains" "$frwkvd" train -c "$conf" fleet
+get /v1/forecasters/fleet/models
+check "its model tells whom a covariate helps" is \
+    '[.. | objects | select(.name? == "load") | "\(.known == 1) \(.series)"] | join(" ")' "true 2"
 get /v1/forecasters/fleet/forecast
 check "the two that rest on the load wait for it" is \
     '[.forecasts[] | select(.served | not) | .why] | unique | join(";")' \
