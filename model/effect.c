@@ -95,15 +95,15 @@ static double *wave_table(size_t season)
     return wave;
 }
 
-/* What every column was in the rows of the past. */
-static void fill_past(struct effect_view *view, size_t rows)
+const double *effect_column(struct effect_view *view, size_t column)
 {
-    const struct effects *const e = view->effects;
-    const size_t there = covariates_count(view->covariates); /* one unused may not be */
-    for (size_t k = 0; k < e->columns; k++)
-        for (size_t row = 0; row < rows && view->place[k] < there; row++)
-            view->past[k * rows + row] =
-                covariates_at(view->covariates, view->place[k], row, row + 1, e->gap);
+    const size_t rows = view->rows, place = view->place[column];
+    double *const past = view->past + column * rows;
+    for (size_t row = 0; !view->there[column] && row < rows; row++)
+        past[row] =
+            covariates_at(view->covariates, place, row, row + 1, view->effects->gap);
+    view->there[column] = true;
+    return past;
 }
 
 int effect_view_init(struct effect_view *view, const struct effects *effects,
@@ -132,7 +132,6 @@ int effect_view_init(struct effect_view *view, const struct effects *effects,
                        rows + steps);
     }
     view->effects = effects;
-    fill_past(view, rows);
     return 0;
 }
 
@@ -165,13 +164,13 @@ static double part(const struct effect_view *view, size_t series, size_t column,
     return sum * x;
 }
 
-double effect_past(const struct effect_view *view, size_t series, size_t row)
+double effect_past(struct effect_view *view, size_t series, size_t row)
 {
     const struct effects *const e = view->effects;
     double sum = 0;
     for (size_t k = 0; k < e->columns; k++)
         if (waves_of(e, series, k))
-            sum += part(view, series, k, row, view->past[k * view->rows + row]);
+            sum += part(view, series, k, row, effect_column(view, k)[row]);
     return sum;
 }
 
@@ -220,8 +219,8 @@ size_t effect_missing(struct effect_view *view, size_t series, size_t origin,
     return first;
 }
 
-int effect_less(const struct effect_view *view, const struct panel *panel,
-                struct panel *out, struct err *err)
+int effect_less(struct effect_view *view, const struct panel *panel, struct panel *out,
+                struct err *err)
 {
     *out = *panel;
     if (!view->effects)

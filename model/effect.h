@@ -72,8 +72,9 @@ struct effect_view {
     int64_t first_step;                  /* of row 0, in steps since 1970 */
     size_t place[COVARIATES_MAX];        /* where a column stands in covariates */
     double *wave;                        /* (season, EFFECT_WAVES) owned, as below */
-    double *past;                        /* (columns, rows of the grid) as they passed */
-    double *ahead;                       /* (columns, steps) from origins */
+    double *past; /* (columns, rows of the grid) as they passed, where it is asked for */
+    bool there[COVARIATES_MAX];
+    double *ahead;                              /* (columns, steps) from origins */
     size_t rows, steps, origin[COVARIATES_MAX]; /* the last: whose each column of it is */
     double *sum;                                /* (steps) */
 };
@@ -85,7 +86,7 @@ int effect_view_init(struct effect_view *view, const struct effects *effects,
 void effect_view_fini(struct effect_view *view);
 
 /* The effect on a series at a row of the past; NaN where it is not known. */
-double effect_past(const struct effect_view *view, size_t series, size_t row);
+double effect_past(struct effect_view *view, size_t series, size_t row);
 /* The effects on `steps` targets from an origin on, borrowed until the next call. */
 const double *effect_ahead(struct effect_view *view, size_t series, size_t origin,
                            size_t steps);
@@ -96,8 +97,8 @@ size_t effect_missing(struct effect_view *view, size_t series, size_t origin,
 
 /* out->z = panel's less the effect; the rest, and all of it where there are no effects,
  * is borrowed from panel. */
-int effect_less(const struct effect_view *view, const struct panel *panel,
-                struct panel *out, struct err *err);
+int effect_less(struct effect_view *view, const struct panel *panel, struct panel *out,
+                struct err *err);
 void effect_less_fini(struct panel *less, const struct panel *panel);
 /* y (count,P,W) += the effect, from origins of panel. */
 void effect_add(struct effect_view *view, const struct panel *panel,
@@ -107,7 +108,7 @@ void effect_add(struct effect_view *view, const struct panel *panel,
 
 /* Which groups each series uses, and its coefficients, from rows [0, to) of a panel for
  * horizons of P steps. */
-int effects_choose(struct effects *effects, const struct effect_view *view,
+int effects_choose(struct effects *effects, struct effect_view *view,
                    const struct panel *panel, size_t P, size_t to, struct err *err);
 /* All at once, for who judges: effects of a grid's covariates chosen from rows [0, to)
  * of its panel, a view of them, and the panel less them. */
@@ -116,8 +117,11 @@ int effects_begin(struct effects *effects, struct effect_view *view, struct pane
                   const struct model_spec *spec, size_t season, size_t to,
                   struct err *err);
 /* The coefficients of what is used once more, from all rows. */
-int effects_fit(struct effects *effects, const struct effect_view *view,
+int effects_fit(struct effects *effects, struct effect_view *view,
                 const struct panel *panel, size_t P, struct err *err);
+
+/* A column in every row of the grid, as it was known when its step ended. */
+const double *effect_column(struct effect_view *view, size_t column);
 
 /* The values of the waves at a row. */
 const double *effect_waves(const struct effect_view *view, size_t row);

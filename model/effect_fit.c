@@ -31,7 +31,7 @@ static const double standard_errors = 2;
 
 /* The differences of all features over the rows looked at. */
 struct design {
-    const struct effect_view *view;
+    struct effect_view *view;
     const struct panel *panel;
     size_t lag, first, rows, half; /* row i is the panel's first + i */
     size_t features;
@@ -65,15 +65,16 @@ static size_t lag_of(const struct effects *e)
  * ahead. */
 static void fill_column(struct design *d, size_t column, size_t P)
 {
-    const struct effect_view *const v = d->view;
+    struct effect_view *const v = d->view;
     const size_t place = v->place[column];
+    const double *const past = effect_column(v, column);
     const enum covariate_gap gap = v->effects->gap;
     for (size_t i = 0; i < d->rows; i++) {
         const size_t row = d->first + i, back = row - d->lag;
         const size_t origin = row + 1 > P ? row + 1 - P : 0;
-        const double x = v->past[column * v->rows + row];
+        const double x = past[row];
         const double early = covariates_at(v->covariates, place, row, origin, gap);
-        const double before = v->past[column * v->rows + back];
+        const double before = past[back];
         const double *const now = effect_waves(v, row), *const then =
                                                             effect_waves(v, back);
         double *const own = d->own + i * d->features + column * EFFECT_WAVES;
@@ -160,9 +161,8 @@ static size_t rows_of(const struct design *d, size_t to)
     return there < most ? there : most;
 }
 
-static int design_init(struct design *d, struct effects *e,
-                       const struct effect_view *view, const struct panel *panel,
-                       size_t P, size_t to, struct err *err)
+static int design_init(struct design *d, struct effects *e, struct effect_view *view,
+                       const struct panel *panel, size_t P, size_t to, struct err *err)
 {
     *d = (struct design){.view = view,
                          .panel = panel,
@@ -452,9 +452,8 @@ static void fit_series(struct fitting *f, struct effects *e)
             beta[list[i]] = f->solved[i];
 }
 
-static int fit_all(struct effects *e, const struct effect_view *view,
-                   const struct panel *panel, size_t P, size_t to, bool choose,
-                   struct err *err)
+static int fit_all(struct effects *e, struct effect_view *view, const struct panel *panel,
+                   size_t P, size_t to, bool choose, struct err *err)
 {
     struct design d;
     struct fitting f;
@@ -474,8 +473,8 @@ static int fit_all(struct effects *e, const struct effect_view *view,
     return 0;
 }
 
-int effects_choose(struct effects *e, const struct effect_view *view,
-                   const struct panel *panel, size_t P, size_t to, struct err *err)
+int effects_choose(struct effects *e, struct effect_view *view, const struct panel *panel,
+                   size_t P, size_t to, struct err *err)
 {
     return fit_all(e, view, panel, P, to, true, err);
 }
@@ -492,8 +491,8 @@ int effects_begin(struct effects *e, struct effect_view *view, struct panel *les
     return effect_less(view, panel, less, err);
 }
 
-int effects_fit(struct effects *e, const struct effect_view *view,
-                const struct panel *panel, size_t P, struct err *err)
+int effects_fit(struct effects *e, struct effect_view *view, const struct panel *panel,
+                size_t P, struct err *err)
 {
     return fit_all(e, view, panel, P, panel->rows, false, err);
 }

@@ -134,7 +134,7 @@ static void copy_column(struct panel *p, size_t to, const struct grid *tail,
 }
 
 /* Column `to` of p, which holds c's values in this unit, less the effect. */
-static void take_effect(const struct forecaster_work *w, struct panel *p, size_t to,
+static void take_effect(struct forecaster_work *w, struct panel *p, size_t to,
                         const struct grid *tail, const struct column *c, double unit)
 {
     const size_t first = tail->rows - p->rows;
