@@ -17,9 +17,11 @@
 
 enum { ROUTES_MAX = 64, JOBS_COUNTED = 1000 };
 
-static const char *const dialect_words[DIALECT_COUNT] = {"json", "csv", "remote_write"};
+static const char *const dialect_words[DIALECT_COUNT] = {"json", "csv", "remote_write",
+                                                         "influx"};
 static const char *const reason_words[REJECT_COUNT] = {
-    "invalid", "future", "conflict", "busy", "store", "stale", "not_finite"};
+    "invalid", "future", "conflict",   "busy",
+    "store",   "stale",  "not_finite", "not_number"};
 /* Statuses we answer with; 0 is a client that went away, the last any other. */
 static const unsigned statuses[] = {0,   200, 201, 202, 204, 400, 401, 404,
                                     405, 409, 413, 415, 422, 500, 503, 999};

@@ -23,6 +23,7 @@ enum dialect {
     DIALECT_JSON,
     DIALECT_CSV,
     DIALECT_REMOTE_WRITE,
+    DIALECT_INFLUX,
     DIALECT_COUNT,
 };
 
@@ -34,6 +35,7 @@ enum reject_reason {
     REJECT_STORE,      /* the store could not keep it */
     REJECT_STALE,      /* a marker of Prometheus: the series has ended */
     REJECT_NOT_FINITE, /* NaN or infinite, which some protocols send for "no value" */
+    REJECT_NOT_NUMBER, /* text where a protocol allows it */
     REJECT_COUNT,
 };
 

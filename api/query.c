@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "api/query.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/time.h"
 
 static int read_count(const char *name, const char *value, int64_t most, int64_t *out,
@@ -115,4 +117,76 @@ int query_read(const struct request *req, const struct query_rule *rules, size_t
 int query_none(const struct request *req, struct err *err)
 {
     return query_read(req, NULL, 0, NULL, err);
+}
+
+/* ---- forms --------------------------------------------------------------------------- */
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *const at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* A part of a form, unescaped; NULL where it holds a zero byte. */
+static char *form_text(const char *text, size_t len)
+{
+    char *const out = mem_text_n(text, len);
+    size_t used = 0;
+    for (size_t i = 0; i < len; i++) {
+        const int high = text[i] == '%' && i + 2 < len ? hex_digit(text[i + 1]) : -1;
+        const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+        char c = text[i] == '+' ? ' ' : text[i];
+        if (low >= 0) {
+            c = (char)(16 * high + low);
+            i += 2;
+        }
+        if (c == '\0') {
+            free(out);
+            return NULL;
+        }
+        out[used++] = c;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+static int form_pair(struct request *req, const char *text, size_t len, struct err *err)
+{
+    const char *const equals = memchr(text, '=', len);
+    const size_t name_len = equals ? (size_t)(equals - text) : len;
+    if (req->parameter_count == REQUEST_PARAMETERS_MAX)
+        return err_set(err, ERR_INVALID, "form: must have at most %d parameters",
+                       REQUEST_PARAMETERS_MAX);
+    struct parameter *const parameter = &req->parameter[req->parameter_count];
+    parameter->name = form_text(text, name_len);
+    parameter->value = equals ? form_text(equals + 1, len - name_len - 1) : mem_text("");
+    if (parameter->name && parameter->value) {
+        req->parameter_count++;
+        return 0;
+    }
+    free(parameter->name);
+    free(parameter->value);
+    return err_set(err, ERR_INVALID, "form: must have no zero bytes");
+}
+
+int query_form(struct request *req, struct err *err)
+{
+    const char *at = req->body, *const end = at + req->body_len;
+    while (at && at < end) {
+        const char *const stop = memchr(at, '&', (size_t)(end - at));
+        const size_t len = (size_t)((stop ? stop : end) - at);
+        if (len && form_pair(req, at, len, err))
+            return -1;
+        at += len + 1;
+    }
+    return 0;
+}
+
+const char *query_text(const struct request *req, const char *name)
+{
+    for (size_t p = 0; p < req->parameter_count; p++)
+        if (!strcmp(req->parameter[p].name, name))
+            return req->parameter[p].value;
+    return NULL;
 }

@@ -45,7 +45,13 @@ struct query_rule {
 int query_read(const struct request *request, const struct query_rule *rules,
                size_t count, void *out, struct err *err);
 
-/* The same for routes that take no parameter. */
+/* Parameters of a form body (application/x-www-form-urlencoded) join those of the URL. */
+int query_form(struct request *request, struct err *err);
+
+/* The first of this name, or NULL: for dialects, which do not mind what else is there. */
+const char *query_text(const struct request *request, const char *name);
+
+/* The same as query_read() for routes that take no parameter. */
 int query_none(const struct request *request, struct err *err);
 
 #define QUERY_READ(request, rules, out, err)                                             \

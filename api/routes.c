@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/handlers.h"
+#include "api/influx.h"
 #include "api/problem.h"
 #include "api/remote_write.h"
 #include "base/mem.h"
@@ -14,6 +15,8 @@
     .body = BODY_COLLECTED, .samples = true, .snappy = true,                             \
     .type = "application/x-protobuf", .refuse = remote_write_refuse,                     \
     .help = "Prometheus remote_write 1.0"
+
+#define INFLUX_V1 .body = BODY_COLLECTED, .refuse = influx_refuse_v1
 
 static const struct route table[] = {
     {"GET", "/", index_get, .help = "this text"},
@@ -25,6 +28,15 @@ static const struct route table[] = {
      .help = "store a CSV stream: format=wide|long, zone, time_column, prefix, history"},
     {"POST", "/api/v1/write", remote_write_post, REMOTE_WRITE},
     {"POST", "/api/v1/push", remote_write_post, REMOTE_WRITE},
+    {"POST", "/write", influx_write_post, INFLUX_V1, .samples = true,
+     .help = "InfluxDB line protocol, version 1: db, precision"},
+    {"POST", "/api/v2/write", influx_v2_write_post, .body = BODY_COLLECTED,
+     .samples = true, .refuse = influx_refuse_v2,
+     .help = "InfluxDB line protocol, version 2: bucket, precision"},
+    {"GET", "/query", influx_query, INFLUX_V1, .help = "for clients of InfluxDB"},
+    {"POST", "/query", influx_query, INFLUX_V1, .help = "CREATE DATABASE is granted"},
+    {"GET", "/ping", influx_ping_get, .help = "204, for clients of InfluxDB"},
+    {"GET", "/health", influx_health_get, .help = "the same, as JSON"},
     {"GET", "/v1/series", series_get, .help = "find series: select, limit"},
     {"GET", "/v1/covariates", covariates_get, .help = "what is known in advance"},
     {"GET", "/v1/covariates/{name}", covariate_get,
