@@ -24,6 +24,7 @@ enum dialect {
     DIALECT_CSV,
     DIALECT_REMOTE_WRITE,
     DIALECT_INFLUX,
+    DIALECT_COLLECTD,
     DIALECT_COUNT,
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/collectd.h"
 #include "api/handlers.h"
 #include "api/influx.h"
 #include "api/problem.h"
@@ -37,6 +38,8 @@ static const struct route table[] = {
     {"POST", "/query", influx_query, INFLUX_V1, .help = "CREATE DATABASE is granted"},
     {"GET", "/ping", influx_ping_get, .help = "204, for clients of InfluxDB"},
     {"GET", "/health", influx_health_get, .help = "the same, as JSON"},
+    {"POST", "/collectd", collectd_post, .body = BODY_COLLECTED, .samples = true,
+     .refuse = collectd_refuse, .help = "collectd's plugin write_http, Format JSON"},
     {"GET", "/v1/series", series_get, .help = "find series: select, limit"},
     {"GET", "/v1/covariates", covariates_get, .help = "what is known in advance"},
     {"GET", "/v1/covariates/{name}", covariate_get,
