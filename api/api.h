@@ -117,9 +117,15 @@ int serving_issue(struct serving *serving, const char *forecaster, int64_t job_i
 
 /* ---- the server ------------------------------------------------------------------ */
 
+/* What a request must know: user and password, or the token; NULL: not that way.  A user
+ * holds no colon. */
+struct api_credentials {
+    const char *user, *password, *token;
+};
+
 /* Copied by api_start(), but what it points to (texts, store, serving, the contexts) is
  * borrowed until api_stop() has returned.  Nothing here may be NULL but contexts, reload,
- * and address where listen_fd is given. */
+ * credentials, and address where listen_fd is given. */
 struct api_config {
     const char *address;       /* "127.0.0.1:9797", "[::1]:0" */
     int listen_fd;             /* -1, or a socket handed over by systemd */
@@ -135,6 +141,7 @@ struct api_config {
     struct clock clock;
     struct store *store;
     struct serving *serving;
+    const struct api_credentials *credentials; /* NULL: anybody may ask */
     const char *version;
     /* A job was added or cancelled, or a definition changed: whoever runs jobs and keeps
      * schedules should look. */

@@ -19,6 +19,7 @@
 #include "api/body.h"
 #include "api/life.h"
 #include "api/listen.h"
+#include "api/login.h"
 #include "api/problem.h"
 #include "api/routes.h"
 #include "api/server.h"
@@ -202,7 +203,7 @@ static void check_head(struct request *req, const char *method, struct reply *re
         err_set(&err, ERR_INVALID,
                 "query: must have at most %d parameters, no zero bytes",
                 REQUEST_PARAMETERS_MAX);
-    else
+    else if (!login_check(req, header_of(req, MHD_HTTP_HEADER_AUTHORIZATION), &err))
         check_body(req, &err);
     if (err.code)
         request_refusal_make(req, &err, reply);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "api/body.h"
+#include "api/login.h"
 #include "api/problem.h"
 #include "api/server.h"
 #include "base/mem.h"
@@ -103,12 +104,13 @@ void request_refusal_make(const struct request *req, const struct err *err,
                           struct reply *reply)
 {
     reply_fini(reply);
-    if (!req->route || !req->route->refuse) {
+    if (req->route && req->route->refuse)
+        req->route->refuse(reply, err);
+    else
         reply_problem(reply, err, req->path, NULL);
-        return;
-    }
     reply->retry_after_s = problem_retry_after_s(err->code);
-    req->route->refuse(reply, err);
+    if (err->code == ERR_DENIED)
+        reply_header(reply, "WWW-Authenticate", login_challenge(req));
 }
 
 void request_refuse(struct request *req, const struct err *err)

@@ -38,8 +38,8 @@ typedef int request_handler(struct request *request, struct reply *reply,
 typedef int request_push(struct request *request, const char *bytes, size_t len,
                          struct err *err);
 
-/* Says a failure as the clients of a dialect expect it: status and body.  Retry-After is
- * there already. */
+/* Says a failure as the clients of a dialect expect it: status and body.  The
+ * headers that go with a status are added. */
 typedef void request_refusal(struct reply *reply, const struct err *err);
 
 /* Which limit holds for a body. */
@@ -54,6 +54,7 @@ struct route {
     request_push *push; /* NULL: the body is collected, and unpacked, in request->body */
     enum body_kind body;
     const char *help;
+    bool open;               /* needs no credentials */
     bool samples;            /* brings samples: work for the intake, not the workers */
     bool snappy;             /* the body is a snappy block; else it may be gzip */
     const char *type;        /* what Content-Type must be where it is given; NULL: any */

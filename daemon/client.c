@@ -19,6 +19,7 @@ struct client {
     struct instance own; /* where no daemon runs */
     char *socket;        /* of the own instance, or NULL */
     char *base;          /* "http://127.0.0.1:9797" */
+    struct credentials credentials;
 };
 
 /* ---- one request ------------------------------------------------------------------- */
@@ -44,6 +45,8 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *ctx)
 static enum err_code code_of(long status)
 {
     switch (status) {
+    case 401:
+        return ERR_DENIED;
     case 404:
         return ERR_NOT_FOUND;
     case 409:
@@ -76,6 +79,19 @@ static json_t *answer_read(const struct answer *answer, long status, struct err 
     return NULL;
 }
 
+static void login(struct client *client)
+{
+    const struct api_credentials *const known = &client->credentials.api;
+    if (known->user) {
+        curl_easy_setopt(client->curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(client->curl, CURLOPT_USERNAME, known->user);
+        curl_easy_setopt(client->curl, CURLOPT_PASSWORD, known->password);
+    } else if (known->token) {
+        curl_easy_setopt(client->curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        curl_easy_setopt(client->curl, CURLOPT_XOAUTH2_BEARER, known->token);
+    }
+}
+
 /* Performs what the handle has been set up for. */
 static json_t *perform(struct client *client, const char *path, const char *type,
                        struct err *err)
@@ -86,6 +102,8 @@ static json_t *perform(struct client *client, const char *path, const char *type
     char *const content_type = mem_printf("Content-Type: %s", type);
     struct curl_slist *headers = curl_slist_append(NULL, content_type);
     headers = curl_slist_append(headers, "Expect:"); /* no waiting for a 100 */
+    if (!client->socket)
+        login(client);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
@@ -200,12 +218,20 @@ static int refuse_foreign(const struct config *config, const char *command, uid_
                    config->listen, config->folder, name, name, command);
 }
 
+/* Without a word in err: nobody answers. */
 static int ask_daemon(struct client *client, const struct config *config,
-                      const struct client_options *options)
+                      const struct client_options *options, struct err *err)
 {
+    struct err why = {0};
+    if (credentials_load(config, &client->credentials, err))
+        return -1;
     client->base = base_url(config->listen);
-    json_t *const answer = client_get(client, "/v1/jobs?limit=1", NULL);
+    json_t *const answer = client_get(client, "/v1/jobs?limit=1", &why);
     json_decref(answer);
+    if (why.code == ERR_DENIED)
+        return err_set(err, ERR_DENIED,
+                       "the daemon at %s: %s ([server] credentials = %s)", config->listen,
+                       why.msg, config->credentials);
     if (!answer)
         return -1;
     if (!options->quiet)
@@ -237,7 +263,7 @@ static int connect_to(struct client *client, const struct config *config,
 {
     uid_t owner;
     if (foreign(config, &owner))
-        return ask_daemon(client, config, options) == 0
+        return ask_daemon(client, config, options, err) == 0
                    ? 0
                    : refuse_foreign(config, options->command, owner, err);
     struct err why = {0};
@@ -245,7 +271,7 @@ static int connect_to(struct client *client, const struct config *config,
         return 0;
     if (why.code != ERR_CONFLICT)
         return err_set(err, why.code, "%s", why.msg);
-    if (ask_daemon(client, config, options) == 0)
+    if (ask_daemon(client, config, options, err) == 0)
         return 0;
     return err_set(err, ERR_BUSY, "%s, and no daemon answers at %s", why.msg,
                    config->listen);

@@ -27,6 +27,7 @@ struct config {
     char path[CONFIG_TEXT_MAX]; /* where it was read from; "" for the defaults */
 
     char listen[CONFIG_TEXT_MAX];
+    char credentials[CONFIG_TEXT_MAX]; /* "none", or credentials.h */
     int64_t http_threads, workers, connections_max;
     int64_t body_max, import_max; /* bytes */
     int64_t columns_max;

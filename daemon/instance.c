@@ -154,6 +154,9 @@ static int listen_start(struct instance *instance, const struct config *config,
         options->socket ? socket_open(options->socket, err) : options->listen_fd;
     if (options->socket && listen_fd < 0)
         return -1;
+    /* The socket of a subcommand is open to its owner alone. */
+    if (!options->socket && credentials_load(config, &instance->credentials, err))
+        return -1;
     instance->imports = mem_printf("%s/imports", config->folder);
     const struct api_config api = {
         .address = config->listen,
@@ -170,6 +173,7 @@ static int listen_start(struct instance *instance, const struct config *config,
         .clock = clock_real(),
         .store = instance->store,
         .serving = instance->serving,
+        .credentials = instance->credentials.given ? &instance->credentials.api : NULL,
         .version = FRWKVD_VERSION,
         .wake = wake,
         .wake_ctx = instance,

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "daemon/config.h"
+#include "daemon/credentials.h"
 
 struct store;
 struct serving;
@@ -32,6 +33,7 @@ struct instance {
     char *imports;               /* folder; the interface keeps a pointer to it */
     const struct config *config; /* borrowed until instance_stop() */
     pthread_mutex_t reloading;
+    struct credentials credentials;
 };
 
 struct instance_options {
