@@ -11,7 +11,10 @@ build="gcc make pkg-config libc6-dev libcsv-dev libcurl4-gnutls-dev libfftw3-dev
        libinih-dev libjansson-dev libmicrohttpd-dev libopenblas-dev libpcre2-dev
        libsnappy-dev libsqlite3-dev libsystemd-dev libzstd-dev nettle-dev libxxhash-dev zlib1g-dev
        curl jq tzdata"
-tests="libseccomp-dev libcmocka-dev sqlite3 procps systemd"
+tests="libseccomp-dev libcmocka-dev sqlite3 procps systemd
+       prometheus victoria-metrics influxdb-client python3-influxdb collectd-core libyajl2"
+# npm may have come with a nodejs of another origin.
+command -v npm >/dev/null || tests="$tests nodejs npm"
 
 case "${1-}" in
 build) wanted=$build ;;
@@ -45,6 +48,14 @@ echo "Installing Debian packages:$missing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
+# The tests start programs themselves: the services of these packages must not.
+if [ -d /run/systemd/system ]; then
+    for service in prometheus victoria-metrics; do
+        case $missing in
+        *" $service"*) $sudo systemctl mask --runtime "$service" >/dev/null 2>&1 || : ;;
+        esac
+    done
+fi
 # shellcheck disable=SC2086  # both are lists of words
 if ! { $sudo apt-get update && $sudo apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
     cat "$log" >&2
