@@ -66,15 +66,6 @@ static bool next_is(struct line *line, char c)
     return true;
 }
 
-/* Label names are of [a-zA-Z0-9_] and begin with no digit; a tag's may be anything. */
-static void make_label_name(char *name, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)name[i] > 0x7f || !isalnum((unsigned char)name[i]) ||
-            (i == 0 && isdigit((unsigned char)name[i])))
-            name[i] = '_';
-}
-
 static bool has_tag(const struct label_set *set, const char *name)
 {
     for (size_t i = 0; i < set->count && i < LABELS_COUNT_MAX; i++)
@@ -102,7 +93,7 @@ static int read_key(struct line *line, const char *db, struct err *why)
             return fail(why, "too long");
         if (value_len == 0)
             return fail(why, "missing tag value");
-        make_label_name(name, len);
+        label_name_mend(name, len);
         label_set_add(&line->set, name, len, value, value_len);
     }
     if (!next_is(line, ' '))

@@ -103,6 +103,13 @@ static bool name_quickly(const struct label_set *set, char *out)
     return true;
 }
 
+void label_name_mend(char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!(kind_of((unsigned char)name[i]) & NAME) || (i == 0 && is_digit(name[i])))
+            name[i] = '_';
+}
+
 /* ---- the other ------------------------------------------------------------------------- */
 
 int label_set_name(const struct label_set *set, char out[static LABELS_TEXT_MAX],

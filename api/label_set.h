@@ -30,6 +30,9 @@ static inline void label_set_add(struct label_set *set, const char *name, size_t
     set->count++;
 }
 
+/* Makes a label name of any text: characters that none may have become "_". */
+void label_name_mend(char *name, size_t len);
+
 /* ERR_INVALID as of labels_add() and labels_format(). */
 int label_set_name(const struct label_set *set, char out[static LABELS_TEXT_MAX],
                    struct err *err);

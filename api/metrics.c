@@ -17,8 +17,8 @@
 
 enum { ROUTES_MAX = 64, JOBS_COUNTED = 1000 };
 
-static const char *const dialect_words[DIALECT_COUNT] = {"json", "csv", "remote_write",
-                                                         "influx", "collectd"};
+static const char *const dialect_words[DIALECT_COUNT] = {
+    "json", "csv", "remote_write", "influx", "collectd", "opentsdb"};
 static const char *const reason_words[REJECT_COUNT] = {
     "invalid", "future", "conflict",   "busy",
     "store",   "stale",  "not_finite", "not_number"};

@@ -8,6 +8,7 @@
 #include "api/collectd.h"
 #include "api/handlers.h"
 #include "api/influx.h"
+#include "api/opentsdb.h"
 #include "api/problem.h"
 #include "api/remote_write.h"
 #include "base/mem.h"
@@ -41,6 +42,8 @@ static const struct route table[] = {
     {"GET", "/health", influx_health_get, .open = true, .help = "the same, as JSON"},
     {"POST", "/collectd", collectd_post, .body = BODY_COLLECTED, .samples = true,
      .refuse = collectd_refuse, .help = "collectd's plugin write_http, Format JSON"},
+    {"POST", "/api/put", opentsdb_post, .body = BODY_COLLECTED, .samples = true,
+     .refuse = opentsdb_refuse, .help = "OpenTSDB: points as JSON; summary, details"},
     {"GET", "/v1/series", series_get, .help = "find series: select, limit"},
     {"GET", "/v1/covariates", covariates_get, .help = "what is known in advance"},
     {"GET", "/v1/covariates/{name}", covariate_get,

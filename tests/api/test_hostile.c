@@ -85,7 +85,7 @@ static void test_gzip_bomb(void **state)
     const size_t len = gzip_pack(zeros, BOMB, packed, PACKED);
     free(zeros);
     static const char *const paths[] = {"/v1/samples", "/write", "/api/v2/write",
-                                        "/collectd", "/query"};
+                                        "/collectd",   "/query", "/api/put"};
     const struct cost cost = cost_begin();
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         struct answer a = ask(f, "POST", paths[i], gzip_headers, packed, len);

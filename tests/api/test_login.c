@@ -73,6 +73,7 @@ static void test_dialects(void **state)
         {"/query?q=SHOW+DATABASES", "", "{\"error\":\"credentials", 200},
         {"/api/v2/write", "n v=1", "{\"code\":\"unauthorized\",\"message\":", 204},
         {"/collectd", "[]", "credentials are needed here\n", 200},
+        {"/api/put?summary", "[]", "{\"error\":{\"code\":401,", 200},
         {"/v1/samples", "{}", "urn:frwkvd:problem:denied", 400},
         {"/v1/import", "x", "urn:frwkvd:problem:denied", 400},
     };
