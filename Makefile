@@ -3,6 +3,7 @@
 #   make demo                 build, and watch a model learn and forecast (DATA=file.csv, ONCE=1)
 #   make test                 every test that fits four minutes; test-long: those that do not
 #   make install              DESTDIR= PREFIX=
+#   make deb                  a Debian package, in build/deb/
 #
 # SAN=address,undefined builds under sanitizers into a folder of its own, WERROR=1 turns
 # warnings into errors, V=1 shows commands.  CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are yours.
@@ -44,7 +45,7 @@ PKG_daemon   := inih libsystemd libcurl jansson
 libs_of = $(foreach f,$(1) $(USES_$(1)),$(BUILD)/lib$(f).a)
 ext_of  = $(shell pkg-config --libs $(sort zlib $(foreach f,$(1) $(USES_$(1)),$(PKG_$(f))))) -lcsv -lm
 
-.PHONY: all demo test test-long bench fuzz install clean format lint
+.PHONY: all demo test test-long bench fuzz install deb clean format lint
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/frwkvd
@@ -126,12 +127,12 @@ test: $(BUILD)/packages-test
 	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/golden/golden.sh \
 	    $(UNIT) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
 
-test-long: $(BUILD)/packages-test
-	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT)
+test-long: $(BUILD)/packages-long
+	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(BUILD)/tests/under_notify
 	@$(FROM_MAKE) TEST_TIMEOUT=1200 tests/run $(sort $(wildcard tests/long/test_*.sh))
 
-# Runs a command under the unit's system-call filter; the one user of libseccomp.
-$(BUILD)/tests/under_filter: tests/filter/under_filter.c | $(BUILD)/packages-test
+# Programs that run the daemon as a service manager would.
+$(BUILD)/tests/under_%: tests/tools/under_%.c | $(BUILD)/packages-test
 	$(begin_test)
 	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $< -lseccomp
 
@@ -173,6 +174,14 @@ install: all
 	install -D -m 644 etc/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/frwkvd.conf
 	install -D -m 644 etc/man/frwkvd.8 $(DESTDIR)$(PREFIX)/share/man/man8/frwkvd.8
 	install -D -m 644 etc/man/frwkvd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/frwkvd.conf.5
+
+# From a copy, so that nothing of it lands in the tree.
+DEB := build/deb/frwkvd-$(VERSION)
+deb: build/packages-long
+	rm -rf build/deb && mkdir -p $(DEB)
+	tar -c --exclude=./build --exclude='./build-*' --exclude=./.git . | tar -x -C $(DEB)
+	cd $(DEB) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc -j$(JOBS)
+	rm -rf $(DEB)
 
 clean:
 	rm -rf build build-*

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# install-deps.sh build|test -- the Debian packages that building (or testing) needs.
+# install-deps.sh build|test|long -- the Debian packages that building, testing, or the
+# long tests and the Debian package need.
 #
 # Does nothing when all are there.  As root or with CI set it says what it installs and
 # installs it; otherwise it prints the one line to type and stops.
@@ -11,16 +12,18 @@ build="gcc make pkg-config libc6-dev libcsv-dev libcurl4-gnutls-dev libfftw3-dev
        libinih-dev libjansson-dev libmicrohttpd-dev libopenblas-dev libpcre2-dev
        libsnappy-dev libsqlite3-dev libsystemd-dev libzstd-dev nettle-dev libxxhash-dev zlib1g-dev
        curl jq tzdata"
-tests="libseccomp-dev libcmocka-dev sqlite3 procps systemd
+tests="libcmocka-dev libseccomp-dev sqlite3 procps systemd man-db bsdextrautils
        prometheus victoria-metrics influxdb-client python3-influxdb collectd-core libyajl2"
 # npm may have come with a nodejs of another origin.
 command -v npm >/dev/null || tests="$tests nodejs npm"
+long="debhelper dpkg-dev fakeroot lintian"
 
 case "${1-}" in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
+long) wanted="$build $tests $long" ;;
 *)
-    echo "usage: $0 build|test" >&2
+    echo "usage: $0 build|test|long" >&2
     exit 2
     ;;
 esac
