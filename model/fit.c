@@ -168,10 +168,30 @@ static int run(struct fit *fit, const struct windows *windows, const struct wind
     return rc;
 }
 
+/* Checks what the hooks allow first. */
+static struct network *training_network(const struct fit *fit, size_t batch,
+                                        struct err *err)
+{
+    /* Weights, gradients, two moments, the average and the best so far. */
+    enum { COPIES = 6 };
+    const size_t limit = fit->hooks ? fit->hooks->memory_max : 0;
+    const size_t work = network_bytes(&fit->config, batch, true, err);
+    const size_t needed = work + COPIES * fit->params * sizeof(real);
+    if (work == 0)
+        return NULL;
+    if (limit && needed > limit) {
+        err_set(err, ERR_TOO_LARGE,
+                "memory: a training may take %zu MiB, this one needs %zu: a smaller "
+                "batch, width or lookback, or fewer series of a joint model",
+                limit >> 20, (needed >> 20) + 1);
+        return NULL;
+    }
+    return network_new(&fit->config, batch, true, fit->pool, err);
+}
+
 int fit_run(struct fit *fit, struct err *err)
 {
-    struct network *const network =
-        network_new(&fit->config, fit->pace.batch, true, fit->pool, err);
+    struct network *const network = training_network(fit, fit->pace.batch, err);
     if (!network)
         return -1;
     int rc = resume(fit, network, err);
@@ -202,8 +222,7 @@ int fit_again(struct fit *fit, const struct panel *panel, struct err *err)
     }
     all.rhythm = rhythm_of(fit);
     const size_t batch = train_pace(&fit->settings, all.count).batch;
-    struct network *const network =
-        network_new(&fit->config, batch, true, fit->pool, err);
+    struct network *const network = training_network(fit, batch, err);
     int rc = -1;
     if (network) {
         if (fit->state.phase == PHASE_FIT)

@@ -191,6 +191,9 @@ struct model_hooks {
     const char *checkpoint_path;
     int checkpoint_s;
     size_t threads;
+    /* Most bytes of a training's network with its gradients and moments; 0: no limit.
+     * More is ERR_TOO_LARGE, before any of it is allocated. */
+    size_t memory_max;
 };
 
 struct model;

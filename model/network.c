@@ -228,8 +228,10 @@ static void carve(struct network *n, struct arena *arena)
     }
 }
 
-struct network *network_new(const struct network_config *config, size_t max_batch,
-                            bool training, struct threads *pool, struct err *err)
+/* All but its memory, which *arena has measured. */
+static struct network *shape_new(const struct network_config *config, size_t max_batch,
+                                 bool training, struct threads *pool, struct arena *arena,
+                                 struct err *err)
 {
     linear_start();
     if (network_check(config, max_batch, err))
@@ -245,8 +247,18 @@ struct network *network_new(const struct network_config *config, size_t max_batc
     n->pool = pool;
     n->lift = (struct lift){.plan = plan, .L = L, .F = fft_bins(L), .D = config->D};
     derive(n);
-    struct arena arena = arena_measure();
-    carve(n, &arena);
+    *arena = arena_measure();
+    carve(n, arena);
+    return n;
+}
+
+struct network *network_new(const struct network_config *config, size_t max_batch,
+                            bool training, struct threads *pool, struct err *err)
+{
+    struct arena arena;
+    struct network *const n = shape_new(config, max_batch, training, pool, &arena, err);
+    if (!n)
+        return NULL;
     if (arena_open(&arena, err)) {
         network_free(n);
         return NULL;
@@ -254,6 +266,15 @@ struct network *network_new(const struct network_config *config, size_t max_batc
     carve(n, &arena);
     n->arena = arena;
     return n;
+}
+
+size_t network_bytes(const struct network_config *config, size_t max_batch, bool training,
+                     struct err *err)
+{
+    struct arena arena;
+    struct network *const n = shape_new(config, max_batch, training, NULL, &arena, err);
+    network_free(n);
+    return n ? arena.used : 0;
 }
 
 void network_free(struct network *n)

@@ -90,6 +90,9 @@ const struct network_config *network_config(const struct network *network);
 size_t network_tensors(const struct network *network);
 const struct tensor *network_tensor(const struct network *network, size_t index);
 
+/* What network_new() would allocate; 0 where it would fail. */
+size_t network_bytes(const struct network_config *config, size_t max_batch, bool training,
+                     struct err *err);
 /* Reals in the flat array. */
 size_t network_size(const struct network *network);
 /* What the paper counts, less the two vectors of D that its program has and never uses.

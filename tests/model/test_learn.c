@@ -311,6 +311,26 @@ static void bad_specs_are_refused(void **state)
 
 /* ---- bytes ------------------------------------------------------------------------- */
 
+/* What is not to be had is refused before it is asked for; the limit itself is fine. */
+static void a_training_keeps_to_its_memory(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct grid grid = small_grid(400, 3, 1.0);
+    struct model_spec spec = small_spec(GROUP_JOINT);
+    struct model_hooks hooks = {.memory_max = 1 << 16};
+    assert_null(model_train(&grid, &spec, &hooks, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_non_null(
+        strstr(err.msg, "memory: a training may take 0 MiB, this one needs "));
+    hooks.memory_max = (size_t)1 << 30;
+    err = (struct err){0};
+    struct model *const m = model_train(&grid, &spec, &hooks, &err);
+    assert_non_null(m);
+    model_free(m);
+    grid_fini(&grid);
+}
+
 static void saved_and_loaded_it_is_the_same(void **state)
 {
     (void)state;
@@ -408,6 +428,7 @@ int main(void)
         cmocka_unit_test(a_series_that_begins_at_the_end_does_not_stop_the_refit),
         cmocka_unit_test(short_history_has_candidates_or_says_what_is_needed),
         cmocka_unit_test(bad_specs_are_refused),
+        cmocka_unit_test(a_training_keeps_to_its_memory),
         cmocka_unit_test(saved_and_loaded_it_is_the_same),
         cmocka_unit_test(damaged_bytes_are_refused_or_harmless),
     };
