@@ -123,16 +123,17 @@ GOLDEN := $(BUILD)/tests/golden $(BUILD)/tests/golden-float
 FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd
 
 test: $(BUILD)/packages-test
-	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN) $(BUILD)/tests/under_filter
+	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN) $(UNDER)
 	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/golden/golden.sh \
 	    $(UNIT) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
 
 test-long: $(BUILD)/packages-long
-	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(BUILD)/tests/under_notify
+	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(UNDER)
 	@$(FROM_MAKE) TEST_TIMEOUT=1200 tests/run $(sort $(wildcard tests/long/test_*.sh))
 
 # Programs that run the daemon as a service manager would.
-$(BUILD)/tests/under_%: tests/tools/under_%.c | $(BUILD)/packages-test
+UNDER := $(BUILD)/tests/tools/under_filter $(BUILD)/tests/tools/under_notify
+$(BUILD)/tests/tools/under_%: tests/tools/under_%.c | $(BUILD)/packages-test
 	$(begin_test)
 	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $< -lseccomp
 
@@ -152,7 +153,7 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(call libs_of,api)
 	$(Q)$(call link_test,api)
 bench:
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BENCH)
-	@for b in $(BENCH); do $$b || exit 1; done
+	@for b in $(BENCH) $(wildcard tests/bench/*.sh); do $(FROM_MAKE) $$b || exit 1; done
 
 # clang's engine; FUZZ_SECONDS for each target, new findings land in the corpus folder.
 FUZZ_SECONDS ?= 60

@@ -47,14 +47,25 @@ int jobs_get(struct request *req, struct reply *reply, struct err *err)
 {
     struct wish {
         int64_t limit;
-    } wish = {LIMIT_DEFAULT};
+        struct store_job_filter filter;
+        int state;
+    } wish = {.limit = LIMIT_DEFAULT, .state = -1};
+    static const char *const states[] = {"queued", "running",   "done",
+                                         "failed", "cancelled", NULL};
     static const struct query_rule rules[] = {
+        QUERY("kind", QUERY_TEXT, struct wish, filter.kind),
+        QUERY("forecaster", QUERY_TEXT, struct wish, filter.forecaster),
+        QUERY("state", QUERY_WORD, struct wish, state, .words = states),
         QUERY("limit", QUERY_COUNT, struct wish, limit, .most = LIMIT_MAX),
     };
     struct store_job *jobs = NULL;
     size_t count = 0;
-    if (QUERY_READ(req, rules, &wish, err) ||
-        store_jobs(req->api->config.store, (size_t)wish.limit, &jobs, &count, err))
+    if (QUERY_READ(req, rules, &wish, err))
+        return -1;
+    if (wish.state >= 0)
+        wish.filter.state = states[wish.state];
+    if (store_jobs(req->api->config.store, &wish.filter, (size_t)wish.limit, &jobs,
+                   &count, err))
         return -1;
     json_t *const list = json_array();
     for (size_t i = 0; i < count; i++) {

@@ -219,7 +219,7 @@ static int write_jobs(struct page *out, struct store *store, struct err *err)
                                          "cancelled"};
     struct store_job *jobs = NULL;
     size_t count = 0;
-    if (store_jobs(store, JOBS_COUNTED, &jobs, &count, err))
+    if (store_jobs(store, NULL, JOBS_COUNTED, &jobs, &count, err))
         return -1;
     head(out, "frwkvd_jobs", "gauge", "Jobs by state, of the newest thousand.");
     for (size_t s = 0; s < sizeof states / sizeof *states; s++) {

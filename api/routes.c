@@ -71,7 +71,7 @@ static const struct route table[] = {
      .help = "what comes after these values, or what if: kept nowhere"},
     {"POST", "/v1/forecasters/{name}/issue", issue_post,
      .help = "forecast now, into the ledger"},
-    {"GET", "/v1/jobs", jobs_get, .help = "newest first: limit"},
+    {"GET", "/v1/jobs", jobs_get, .help = "newest first: kind, forecaster, state, limit"},
     {"GET", "/v1/jobs/{id}", job_get, .help = "state and progress of one"},
     {"DELETE", "/v1/jobs/{id}", job_delete, .help = "cancel it"},
     {"GET", "/v1/jobs/{id}/events", job_events,

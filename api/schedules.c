@@ -6,6 +6,7 @@
 
 #include "api/fields.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 static const int64_t every_least_ms = 1000, day_ms = INT64_C(86400) * 1000;
 
@@ -20,22 +21,13 @@ const char *schedule_kind(size_t schedule)
     return kinds[schedule];
 }
 
-/* FNV-1a: which part of its period is a forecaster's own. */
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 /* Long work of many forecasters is spread over the period; forecasts belong to the full
  * hour. */
 static int64_t spread_ms(const char *forecaster, size_t schedule, int64_t every_ms)
 {
     if (schedule == SCHEDULE_FORECAST)
         return 0;
-    uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), forecaster);
-    hash = hash_text(hash, kinds[schedule]);
+    const uint64_t hash = text_hash(text_hash(TEXT_HASH, forecaster), kinds[schedule]);
     /* To the second, and not the low bits, which names that count up share. */
     const uint64_t second = (hash >> 16) % (uint64_t)(every_ms / 1000);
     return (int64_t)second * 1000;

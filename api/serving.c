@@ -12,10 +12,7 @@
 
 #include "base/mem.h"
 
-enum {
-    JOBS_LOOKED_AT = 200,
-    IDLE_MAX = sizeof((struct served *)0)->idle / sizeof(void *)
-};
+enum { IDLE_MAX = sizeof((struct served *)0)->idle / sizeof(void *) };
 
 struct serving {
     struct store *store;
@@ -111,15 +108,14 @@ static int no_model(struct serving *s, const char *forecaster, struct err *err)
     size_t count = 0;
     int64_t busy = 0;
     const char *failed = NULL;
-    if (store_jobs(s->store, JOBS_LOOKED_AT, &jobs, &count, err))
+    const struct store_job_filter filter = {.kind = "train", .forecaster = forecaster};
+    if (store_jobs(s->store, &filter, 1, &jobs, &count, err))
         return -1;
-    for (size_t i = 0; i < count && !busy && !failed; i++) {
-        if (strcmp(jobs[i].forecaster, forecaster) || strcmp(jobs[i].kind, "train"))
-            continue;
-        if (!strcmp(jobs[i].state, "queued") || !strcmp(jobs[i].state, "running"))
-            busy = jobs[i].id;
-        else if (!strcmp(jobs[i].state, "failed"))
-            failed = jobs[i].error ? jobs[i].error : "without a reason";
+    if (count > 0) {
+        if (!strcmp(jobs[0].state, "queued") || !strcmp(jobs[0].state, "running"))
+            busy = jobs[0].id;
+        else if (!strcmp(jobs[0].state, "failed"))
+            failed = jobs[0].error ? jobs[0].error : "without a reason";
     }
     if (busy)
         err_set(err, ERR_CONFLICT,

@@ -68,3 +68,10 @@ const char *text_quote(const char *text, size_t len, char out[static TEXT_QUOTE_
     out[used] = '\0';
     return out;
 }
+
+uint64_t text_hash(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}

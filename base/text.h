@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Bytes of the UTF-8 character at text (1..4), or 0 where there is none: overlong
@@ -17,6 +18,10 @@ size_t text_utf8_char(const char *text, size_t len);
 
 /* Whether all of it is such characters. */
 bool text_is_utf8(const char *text, size_t len);
+
+/* FNV-1a, going on from a hash before; begin with TEXT_HASH. */
+#define TEXT_HASH UINT64_C(0xcbf29ce484222325)
+uint64_t text_hash(uint64_t hash, const char *text);
 
 enum { TEXT_QUOTE_SIZE = 64 };
 

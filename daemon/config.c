@@ -88,6 +88,8 @@ static const struct option options[] = {
 
     {"train", "threads", OPTION_COUNT, AT(train_threads), 0, 256, "0", NULL,
      "threads of a training; 0: one for each core"},
+    {"train", "memory", OPTION_BYTES, AT(train_memory), 0, 1024 * GIB, "2G", NULL,
+     "most memory of a training's network; a larger one is refused; 0: no limit"},
     {"train", "checkpoint_every", OPTION_DURATION, AT(checkpoint_ms), SECOND,
      3600 * SECOND, "10s", NULL, "most time that a killed training loses"},
 

@@ -39,6 +39,7 @@ struct config {
     int64_t late_after_ms;
 
     int64_t train_threads; /* 0: one for each core */
+    int64_t train_memory;  /* bytes; 0: no limit */
     int64_t checkpoint_ms;
     int64_t job_timeout_ms; /* 0: none */
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -59,6 +60,31 @@ static int store_start(struct instance *instance, const struct config *config,
     return instance->store ? 0 : -1;
 }
 
+static void wake_runners(void *ctx)
+{
+    const struct instance *const instance = ctx;
+    if (instance->runner_short) {
+        runner_wake(instance->runner_long);
+        runner_wake(instance->runner_short);
+    }
+}
+
+/* A forecast that looks back may queue a training. */
+static void wake_long(void *runner)
+{
+    runner_wake(runner);
+}
+
+/* Where the service manager shows what goes on. */
+static void show_status(void *ctx, const char *doing)
+{
+    const struct instance *const instance = ctx;
+    if (instance->port == 0)
+        return; /* not yet */
+    sd_notifyf(0, "STATUS=Serving on port %d%s%s", instance->port, doing ? "; " : "",
+               doing ? doing : "");
+}
+
 static int jobs_start(struct instance *instance, const struct config *config,
                       struct err *err)
 {
@@ -74,24 +100,20 @@ static int jobs_start(struct instance *instance, const struct config *config,
         .checkpoint_folder = checkpoints,
         .checkpoint_s = (int)(config->checkpoint_ms / 1000),
         .threads = threads ? threads : cores_usable(),
+        .memory_max = (size_t)config->train_memory,
+        .doing = show_status,
+        .doing_ctx = instance,
     };
     if (folder_make(checkpoints, err) == 0)
         instance->runner_long = runner_start(&runner, err);
     runner.kinds = RUNNER_SHORT;
     runner.low_priority = false;
+    runner.queued = wake_long;
+    runner.queued_ctx = instance->runner_long;
     if (instance->runner_long)
         instance->runner_short = runner_start(&runner, err);
     free(checkpoints);
     return instance->runner_short ? 0 : -1;
-}
-
-static void wake_runners(void *ctx)
-{
-    const struct instance *const instance = ctx;
-    if (instance->runner_short) {
-        runner_wake(instance->runner_long);
-        runner_wake(instance->runner_short);
-    }
 }
 
 static int schedules_start(struct instance *instance, struct err *err)
@@ -182,6 +204,7 @@ static int listen_start(struct instance *instance, const struct config *config,
     };
     if (folder_make(instance->imports, err) == 0)
         instance->api = api_start(&api, err);
+    instance->port = instance->api ? api_port(instance->api) : 0;
     return instance->api ? 0 : -1;
 }
 

@@ -30,6 +30,7 @@ struct instance {
     struct runner *runner_long, *runner_short; /* NULL without jobs */
     struct scheduler *scheduler;               /* NULL without schedules */
     struct api *api;
+    _Atomic int port;            /* it listens on; 0: not yet */
     char *imports;               /* folder; the interface keeps a pointer to it */
     const struct config *config; /* borrowed until instance_stop() */
     pthread_mutex_t reloading;

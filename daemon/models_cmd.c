@@ -2,7 +2,6 @@
 #include "daemon/command.h"
 
 #include <getopt.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "daemon/client.h"
 #include "daemon/config.h"
 #include "daemon/terminal.h"
+#include "daemon/training.h"
 
 static const char help[] =
     "Usage: frwkvd models NAME [OPTION]...\n"
@@ -34,25 +34,11 @@ static const char *text_of(const json_t *json, const char *key)
     return text ? text : "-";
 }
 
-/* (new - old) / (new + old) of the errors, as people compare them: new against old. */
-static void add_trial(struct table *table, const json_t *trial)
-{
-    const json_t *const change = json_object_get(trial, "change");
-    const double c = json_is_number(change) ? json_number_value(change) : (double)NAN;
-    if (!json_is_object(trial))
-        table_add(table, "the first");
-    else if (!isfinite(c) || c >= 1)
-        table_add(table, "nothing to judge by");
-    else
-        table_add(table, "error %.0f %% %s than of %lld", 100 * fabs(2 * c / (1 - c)),
-                  c < 0 ? "smaller" : "larger",
-                  (long long)json_integer_value(json_object_get(trial, "champion")));
-}
-
 static void print_models(const json_t *answer)
 {
     struct table *const t =
         table_new(">version", "serves", "published", "data until", "trial", NULL);
+    char trial[TRAINING_TEXT_SIZE];
     size_t i;
     const json_t *model;
     json_array_foreach(json_object_get(answer, "models"), i, model)
@@ -61,7 +47,7 @@ static void print_models(const json_t *answer)
         table_add(t, "%s", json_is_true(json_object_get(model, "serves")) ? "yes" : "");
         table_add(t, "%s", text_of(model, "published"));
         table_add(t, "%s", text_of(model, "watermark"));
-        add_trial(t, json_object_get(model, "trial"));
+        table_add(t, "%s", training_trial_text(json_object_get(model, "trial"), trial));
     }
     table_print(t, stdout);
     table_free(t);

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "daemon/backtest_job.h"
+#include "daemon/retrain.h"
 #include "daemon/training.h"
 #include "storage/storage.h"
 
@@ -77,12 +78,24 @@ static void progress_log(struct work *work, const struct model_progress *p)
              p->loss_train, p->loss_valid, p->steps_per_s, p->eta_s);
 }
 
+static void tell(struct work *work, const struct model_progress *p)
+{
+    const struct runner_config *const config = &work->runner->config;
+    char text[TRAINING_TEXT_SIZE], line[TRAINING_TEXT_SIZE + 100];
+    if (!config->doing)
+        return;
+    snprintf(line, sizeof line, "%s %.60s: %s", work->job->kind, work->job->forecaster,
+             training_progress_text(p, text));
+    config->doing(config->doing_ctx, line);
+}
+
 static void progress_store(struct work *work, const struct model_progress *p)
 {
     const int64_t now_ms = time_monotonic_ms();
     if (now_ms < work->next_ms)
         return;
     work->next_ms = now_ms + PROGRESS_MS;
+    tell(work, p);
     json_t *const json = training_progress_json(p);
     char *const text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
     json_decref(json);
@@ -111,11 +124,21 @@ static int on_progress(void *ctx, const struct model_progress *p)
 
 /* ---- one job ----------------------------------------------------------------------- */
 
+/* Issues, then looks back at what was issued before. */
 static int forecast_job_run(const struct job_run *run, struct err *err)
 {
     int64_t issue_id;
-    return serving_issue(run->serving, run->job->forecaster, run->job->id, NULL,
-                         &issue_id, err);
+    struct err why = {0};
+    bool queued = false;
+    if (serving_issue(run->serving, run->job->forecaster, run->job->id, NULL, &issue_id,
+                      err))
+        return -1;
+    if (retrain_look(run->store, run->job->forecaster, clock_now_ms(&run->clock), &queued,
+                     &why))
+        log_warn("cannot look back forecaster=%s: %s", run->job->forecaster, why.msg);
+    if (queued && run->queued)
+        run->queued(run->queued_ctx);
+    return 0;
 }
 
 typedef int job_function(const struct job_run *run, struct err *err);
@@ -204,6 +227,10 @@ static void job_do(struct runner *r, const struct store_job *job)
         .checkpoint_folder = r->checkpoint_folder,
         .checkpoint_s = r->config.checkpoint_s,
         .threads = r->config.threads,
+        .memory_max = r->config.memory_max,
+        .clock = r->config.clock,
+        .queued = r->config.queued,
+        .queued_ctx = r->config.queued_ctx,
         .progress = on_progress,
         .progress_ctx = &work,
     };
@@ -221,6 +248,8 @@ static void job_do(struct runner *r, const struct store_job *job)
     else
         err_set(&err, ERR_INVALID, "kind: this version knows no job of kind %s",
                 job->kind);
+    if (r->config.doing)
+        r->config.doing(r->config.doing_ctx, NULL);
     if (result)
         job_close(r, &work, &err);
     else

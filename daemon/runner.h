@@ -44,6 +44,12 @@ struct runner_config {
     const char *checkpoint_folder; /* copied */
     int checkpoint_s;
     size_t threads;
+    size_t memory_max; /* bytes, as in model.h */
+    /* Or NULL: what it does, for people, about once a second; NULL: nothing any more. */
+    void (*doing)(void *ctx, const char *text);
+    void *doing_ctx;
+    void (*queued)(void *ctx); /* or NULL: a job of it added another */
+    void *queued_ctx;
 };
 
 struct runner;

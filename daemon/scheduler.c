@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "model/model.h"
 #include "storage/storage.h"
 
@@ -66,16 +67,6 @@ static int fire(struct look *look, const char *forecaster, const char *kind,
 
 /* ---- a schedule ---------------------------------------------------------------------- */
 
-static uint64_t seed_of(const char *forecaster, const char *kind)
-{
-    uint64_t seed = UINT64_C(0xcbf29ce484222325);
-    for (const char *c = forecaster; *c; c++)
-        seed = (seed ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-    for (const char *c = kind; *c; c++)
-        seed = (seed ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-    return seed;
-}
-
 /* An instant of the timetable with its jitter: the same after a restart. */
 static int64_t moved(const struct schedule *schedule, uint64_t seed, int64_t at_ms)
 {
@@ -127,7 +118,7 @@ static int see_to(struct look *look, const struct store_forecaster *stored,
 {
     const struct schedule *const schedule = &f->schedules[which];
     const char *const kind = schedule_kind(which);
-    const uint64_t seed = seed_of(f->name, kind);
+    const uint64_t seed = text_hash(text_hash(TEXT_HASH, f->name), kind);
     int64_t from_ms, at_ms, until_ms = look->now_ms;
     if (counts_from(look, stored, kind, &from_ms, err))
         return -1;

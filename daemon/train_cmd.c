@@ -57,6 +57,14 @@ static void print_judgement(const json_t *result)
     printf(
         "\nA candidate serves a series only where it beat the simpler ones by more than "
         "chance.\n");
+    const json_t *const trial = json_object_get(result, "trial");
+    char text[TRAINING_TEXT_SIZE];
+    if (json_is_object(trial))
+        printf("\nOn the newest steps, which it had not seen: %s.  %s\n",
+               training_trial_text(trial, text),
+               json_is_true(json_object_get(result, "serves"))
+                   ? "It serves from now on."
+                   : "It is kept, and does not serve (frwkvd models --restore).");
     if (text_of(result, "note")[0])
         printf("\n%s\n", text_of(result, "note"));
 }

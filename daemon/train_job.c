@@ -49,6 +49,7 @@ struct model_hooks train_job_hooks(const struct job_run *run, char **path)
         .checkpoint_path = *path,
         .checkpoint_s = run->checkpoint_s,
         .threads = run->threads,
+        .memory_max = run->memory_max,
     };
 }
 

@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/time.h"
 #include "model/model.h"
 
 struct forecaster;
@@ -33,6 +34,10 @@ struct job_run {
     const char *checkpoint_folder;
     int checkpoint_s;
     size_t threads;
+    size_t memory_max; /* bytes, as in model.h */
+    struct clock clock;
+    void (*queued)(void *ctx); /* or NULL: another job was added */
+    void *queued_ctx;
     int (*progress)(void *ctx, const struct model_progress *progress); /* as in model.h */
     void *progress_ctx;
 };

@@ -77,6 +77,22 @@ const char *training_progress_text(const struct model_progress *p,
     return text;
 }
 
+/* (new - old) / (new + old) of the errors, as people compare them: new against old. */
+const char *training_trial_text(const json_t *trial, char text[static TRAINING_TEXT_SIZE])
+{
+    const long long champion = json_integer_value(json_object_get(trial, "champion"));
+    const double c = number_of(trial, "change", NAN);
+    if (!json_is_object(trial))
+        *text = '\0';
+    else if (!isfinite(c) || c >= 1)
+        snprintf(text, TRAINING_TEXT_SIZE, "nothing to judge it against version %lld by",
+                 champion);
+    else
+        snprintf(text, TRAINING_TEXT_SIZE, "error %.0f %% %s than of version %lld",
+                 100 * fabs(2 * c / (1 - c)), c < 0 ? "smaller" : "larger", champion);
+    return text;
+}
+
 int training_progress_show(void *ctx, const struct model_progress *p)
 {
     struct progress *const progress = ctx;

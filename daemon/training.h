@@ -27,6 +27,11 @@ enum { TRAINING_TEXT_SIZE = 160 };
 const char *training_progress_text(const struct model_progress *progress,
                                    char text[static TRAINING_TEXT_SIZE]);
 
+/* How a challenger did in its trial (train_job.h), in words: "error 12 % smaller than of
+ * version 3"; "" for null: it was the first. */
+const char *training_trial_text(const json_t *trial,
+                                char text[static TRAINING_TEXT_SIZE]);
+
 /* A progress hook whose ctx is a struct progress: shows it, and notes on a line of their
  * own. */
 int training_progress_show(void *ctx, const struct model_progress *progress);

@@ -387,16 +387,21 @@ int store_job_get(struct store *store, int64_t id, struct store_job *out, struct
     return status;
 }
 
-int store_jobs(struct store *store, size_t limit, struct store_job **out, size_t *count,
-               struct err *err)
+int store_jobs(struct store *store, const struct store_job_filter *filter, size_t limit,
+               struct store_job **out, size_t *count, struct err *err)
 {
+    const struct store_job_filter all = {0}, *const f = filter ? filter : &all;
     *out = NULL;
     *count = 0;
     sqlite3 *const db = store_reader_take(store, err);
     if (!db)
         return -1;
-    sqlite3_stmt *const stmt = sql_query(db, err, COLUMNS "ORDER BY id DESC LIMIT ?", "i",
-                                         limit > INT32_MAX ? INT64_MAX : (int64_t)limit);
+    sqlite3_stmt *const stmt = sql_query(
+        db, err,
+        COLUMNS "WHERE kind = coalesce(?, kind) AND forecaster = coalesce(?, forecaster) "
+                "AND state = coalesce(?, state) ORDER BY id DESC LIMIT ?",
+        "sssi", f->kind, f->forecaster, f->state,
+        limit > INT32_MAX ? INT64_MAX : (int64_t)limit);
     int status = stmt ? 1 : -1;
     size_t cap = 0;
     while (status == 1 && (status = sql_step(stmt, err)) == 1) {

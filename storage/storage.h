@@ -405,9 +405,13 @@ int store_job_finish(struct store *store, int64_t id, const char *owner,
 int store_job_cancel(struct store *store, int64_t id, struct err *err);
 int store_job_get(struct store *store, int64_t id, struct store_job *out,
                   struct err *err);
-/* Newest first, at most limit. */
-int store_jobs(struct store *store, size_t limit, struct store_job **out, size_t *count,
-               struct err *err);
+/* Which jobs; NULL members: any. */
+struct store_job_filter {
+    const char *kind, *forecaster, *state;
+};
+/* Newest first, at most limit.  filter NULL: all. */
+int store_jobs(struct store *store, const struct store_job_filter *filter, size_t limit,
+               struct store_job **out, size_t *count, struct err *err);
 
 /* ---- schedules ------------------------------------------------------------------ */
 

@@ -309,7 +309,7 @@ static void the_first_model(void **state)
     }
     struct err err = {0};
     struct store_job *jobs = NULL;
-    assert_ok(store_jobs(b->store, 1000, &jobs, &tries, &err), &err);
+    assert_ok(store_jobs(b->store, NULL, 1000, &jobs, &tries, &err), &err);
     for (size_t i = 0; i < tries; i++)
         store_job_fini(&jobs[i]);
     free(jobs);

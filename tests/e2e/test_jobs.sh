@@ -10,8 +10,15 @@ definition() {
              {"epochs": %s, "patience": %s, "steps_per_epoch": 50, "batch": 4}}' "$1" "$1"
 }
 
+# Under a notify socket, to see what the service manager is told.
+program=$frwkvd
+printf '#!/bin/sh\nexec %s/tests/tools/under_notify %s "$@" >%s\n' "${BUILD:-build}" "$program" "$tmp/notified" \
+    >"$tmp/frwkvd"
+chmod +x "$tmp/frwkvd"
+frwkvd=$tmp/frwkvd
 configure
 start
+frwkvd=$program
 wave 500 2 >"$tmp/wave.csv"
 request POST "/v1/import?history=true" --data-binary @"$tmp/wave.csv" -H 'Content-Type: text/csv'
 put /v1/forecasters/long "$(definition 1000)"
@@ -36,6 +43,8 @@ check "a running job shows its progress" wait_for 30 progressed
 check "with phase, epoch, loss, rate and ETA" sh -c "printf %s '$body' | jq -e '.progress
     | .phase == \"fit\" and .epochs == 1000 and (.loss_train | type == \"number\")
       and .steps_per_s > 0 and .eta_s > 0'"
+check "the service manager sees what goes on" \
+    wait_for 20 grep -qE '^STATUS=Serving on port [0-9]+; train long: fit +epoch [0-9]+/1000 ' "$tmp/notified"
 get "/v1/jobs/$short"
 check "the others wait" is .state queued
 request DELETE /v1/forecasters/gone
@@ -55,6 +64,8 @@ check "what has ended cannot be cancelled" problem 409 "" ""
 check "no checkpoint is left" [ "$(find "$tmp/state/checkpoints" -type f | wc -l)" = 0 ]
 get /v1/jobs
 check "all are listed, newest first" is '[.jobs[].id] | . == (sort | reverse) and length == 3' true
+
+check "and when it is over" sh -c "grep '^STATUS=' '$tmp/notified' | tail -n 1 | grep -qxE 'STATUS=Serving on port [0-9]+'"
 
 # Progress as it comes, until the end.
 listen() {
@@ -123,16 +134,25 @@ wait_for 20 job_ended "$id"
 get /v1/forecasters/short/forecast
 check "a model of another revision is never served" problem 409 "" "train"
 
-"$frwkvd" models told -q -c "$conf" >"$tmp/out"
+get "/v1/jobs?forecaster=told&kind=train&state=done"
+check "jobs can be asked for by forecaster, kind and state" is '[.jobs[] | .kind + .forecaster + .state] | unique | @json' \
+    '["traintolddone"]'
+get "/v1/jobs?state=lost"
+check "of a state that there is" problem 400 state "must be one of queued, running"
+"$program" models told -q -c "$conf" >"$tmp/out"
 body=$(cat "$tmp/out")
 check "frwkvd models lists both" [ "$(grep -cE '^ +[0-9]+ ' "$tmp/out")" = 2 ]
 check "with the one that serves" grep -qE "^ +$other +yes " "$tmp/out"
-check "and the trial in words" grep -qE "error [0-9]+ % (smaller|larger) than of [0-9]+|nothing to judge by" "$tmp/out"
-"$frwkvd" models told --restore 99 -q -c "$conf" >"$tmp/out" 2>&1
+check "and the trial in words" grep -qE "error [0-9]+ % (smaller|larger) than of version [0-9]+|nothing to judge it" "$tmp/out"
+"$program" models told --restore 99 -q -c "$conf" >"$tmp/out" 2>&1
 check "a version that is not there is refused" grep -q "has none of number 99" "$tmp/out"
 first=$(curl -s "$url/v1/forecasters/told/models" | jq '[.models[] | select(.serves | not)][0].id')
-"$frwkvd" models told --restore "$first" -q -c "$conf" >"$tmp/out" 2>&1
+"$program" models told --restore "$first" -q -c "$conf" >"$tmp/out" 2>&1
 check "frwkvd models --restore restores" grep -qE "^ +$first +yes " "$tmp/out"
+
+"$program" train told -q -c "$conf" >"$tmp/out" 2>/dev/null
+check "frwkvd train tells how the new model did" \
+    grep -qE "^On the newest steps, .*(It serves from now on|It is kept, and does not serve)" "$tmp/out"
 
 # A stream does not hold up the end of the daemon.
 post /v1/forecasters/long/train ''

@@ -56,7 +56,7 @@ sed -n 's/^SystemCallFilter=//p' $unit | while read -r line; do
     esac
     mv "$tmp/next" "$tmp/allowed"
 done
-filter="${BUILD:-build}/tests/under_filter $tmp/allowed"
+filter="${BUILD:-build}/tests/tools/under_filter $tmp/allowed"
 status=0
 $filter chroot / true >"$tmp/out" 2>&1 || status=$?
 body=$(cat "$tmp/out")

@@ -31,7 +31,7 @@ if ! inside; then
     mkdir "$tmp/image"
     dpkg-deb -b "$tmp/newer" "$tmp/image/newer.deb" >/dev/null
     cp "$deb" "$tmp/image/frwkvd.deb"
-    cp "${BUILD:-build}/tests/under_notify" tests/e2e/lib.sh "$tmp/image/"
+    cp "${BUILD:-build}/tests/tools/under_notify" tests/e2e/lib.sh "$tmp/image/"
     mkdir -p "$tmp/image/long"
     cp "$0" "$tmp/image/long/test_deb.sh"
     mkdir "$tmp/image/e2e" && mv "$tmp/image/lib.sh" "$tmp/image/e2e/"
@@ -87,7 +87,7 @@ check "it installs" [ "$status" = 0 ]
 check "its user is there" getent passwd frwkvd
 check "its state folder is nobody else's" \
     [ "$(stat -c '%a %U %G' /var/lib/frwkvd)" = "700 frwkvd frwkvd" ]
-check "man finds its pages" sh -c 'man -w frwkvd && man -w frwkvd.conf'
+check "its manual pages come with it" sh -c 'dpkg -L frwkvd | grep -q man8/frwkvd.8.gz && dpkg -L frwkvd | grep -q man5/frwkvd.conf.5.gz'
 body=$(systemd-analyze verify /lib/systemd/system/frwkvd.service 2>&1)
 check "systemd-analyze verify has nothing to say of what is installed" [ -z "$body" ]
 check "the configuration is accepted" /usr/bin/frwkvd check-config

@@ -358,7 +358,7 @@ static void assert_is_the_fixture(struct store *store)
     assert_true(issued->values[5] == 6.0F);
     store_issued_fini(issued, count);
     struct store_job *jobs;
-    assert_ok(store_jobs(store, 10, &jobs, &count, &err), &err);
+    assert_ok(store_jobs(store, NULL, 10, &jobs, &count, &err), &err);
     assert_int_equal(count, 2);
     assert_string_equal(jobs[0].state, "queued");
     for (size_t i = 0; i < count; i++)

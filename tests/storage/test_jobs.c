@@ -108,7 +108,7 @@ static void runs_oldest_first_and_once(void **state)
     assert_int_equal(add(store, "x", true), second + 1);
     struct store_job *jobs;
     size_t count;
-    assert_ok(store_jobs(store, 2, &jobs, &count, &err), &err);
+    assert_ok(store_jobs(store, NULL, 2, &jobs, &count, &err), &err);
     assert_int_equal(count, 2);
     assert_int_equal(jobs[0].id, second + 1);
     assert_int_equal(jobs[1].id, second);
