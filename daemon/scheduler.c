@@ -34,14 +34,22 @@ struct look {
     size_t row_count, queued;
 };
 
+static int compare_rows(const void *a, const void *b)
+{
+    const struct store_schedule *const left = a, *const right = b;
+    const int order = strcmp(left->forecaster, right->forecaster);
+    return order ? order : strcmp(left->kind, right->kind);
+}
+
+/* They come sorted. */
 static const struct store_schedule *row_find(const struct look *look,
                                              const char *forecaster, const char *kind)
 {
-    for (size_t i = 0; i < look->row_count; i++)
-        if (strcmp(look->rows[i].forecaster, forecaster) == 0 &&
-            strcmp(look->rows[i].kind, kind) == 0)
-            return &look->rows[i];
-    return NULL;
+    const struct store_schedule key = {.forecaster = (char *)(uintptr_t)forecaster,
+                                       .kind = (char *)(uintptr_t)kind};
+    return look->row_count ? bsearch(&key, look->rows, look->row_count,
+                                     sizeof *look->rows, compare_rows)
+                           : NULL;
 }
 
 static void wait_until(struct look *look, int64_t time_ms)
