@@ -189,6 +189,8 @@ static int from_forecaster(struct request *req, struct wanted *w, const char *na
     struct serving *const serving = req->api->config.serving;
     if (fields_known(w->body, "", keys, err))
         return -1;
+    if (json_object_get(w->body, "start") && !json_object_get(w->body, "series"))
+        return err_set(err, ERR_INVALID, "start: goes with series, which are not there");
     struct served *const served = serving_get(serving, name, err);
     if (!served)
         return -1;
@@ -235,6 +237,8 @@ static int from_values(struct request *req, struct wanted *w, struct forecast *o
     if (known_add(f, NULL, 0, w->overrides, w->wish.override_count, &w->grid, err))
         return -1;
     f->spec.untrained = true;
+    if (f->spec.lookback > w->grid.rows && !json_object_get(w->body, "lookback"))
+        f->spec.lookback = w->grid.rows; /* what was not sent is not missing */
     struct served served = {.model = model_train(&w->grid, &f->spec, NULL, err)};
     if (!served.model)
         return -1;

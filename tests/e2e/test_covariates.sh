@@ -212,6 +212,8 @@ check "a forecaster's model takes values too" is '.forecasts[1] | "\(.served) \(
     "true 0.25 0.5"
 check "the horizon is what was asked" is '.times | length' 12
 
+post /v1/forecast '{"step": "1h", "start": 0, "series": {"a": [1, 2, null, 4, 5]}, "horizon": 1}'
+check "a gap is all that is missing" is '.forecasts[0] | "\(.served) \(.missing * 100 | round)"' "true 20"
 post /v1/forecast '{"step": "1h", "start": 0, "series": {"a": [1, 2, 3]}, "horizon": 24}'
 check "too few values are refused" problem 400 series "at least 72 values"
 post /v1/forecast '{"step": "1h", "start": 0, "series": {"a": [1, 2], "b": [1]}, "horizon": 1}'
@@ -220,6 +222,8 @@ post /v1/forecast '{"step": "1h", "series": {"a": [1, 2, 3]}, "horizon": 1}'
 check "values without a time are refused" problem 400 start "missing"
 post /v1/forecast '{"horizon": 1}'
 check "nothing to go by is refused" problem 400 step "missing"
+post /v1/forecast '{"forecaster": "fleet", "start": 0}'
+check "a start without values is refused" problem 400 start "goes with series"
 post /v1/forecast '{"forecaster": "nobody"}'
 check "an unknown forecaster is not found" [ "$status" = 404 ]
 get /v1/series
