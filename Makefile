@@ -2,6 +2,7 @@
 #
 #   make demo                 build, and watch a model learn and forecast (DATA=file.csv, ONCE=1)
 #   make test                 every test that fits four minutes; test-long: those that do not
+#   make bench                figures of speed, also as build/bench.json
 #   make install              DESTDIR= PREFIX=
 #   make deb                  a Debian package, in build/deb/
 #
@@ -153,7 +154,10 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(call libs_of,api)
 	$(Q)$(call link_test,api)
 bench:
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BENCH)
-	@for b in $(BENCH) $(wildcard tests/bench/*.sh); do $(FROM_MAKE) $$b || exit 1; done
+	@rm -f $(BUILD)/bench.rows
+	@for b in $(BENCH) tests/bench/queries.sh; do \
+	    echo "$$(basename $$b)" && $(FROM_MAKE) BENCH_JSON=$(BUILD)/bench.rows $$b || exit 1; done
+	@jq -s . $(BUILD)/bench.rows >$(BUILD)/bench.json
 
 # clang's engine; FUZZ_SECONDS for each target, new findings land in the corpus folder.
 FUZZ_SECONDS ?= 60

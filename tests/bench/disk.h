@@ -1,37 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * disk.h -- a clock, and the disk's own figure beside which the store's are read.
+ * disk.h -- the disk's own figure, beside which the store's are read.
  */
 #ifndef TESTS_BENCH_DISK_H
 #define TESTS_BENCH_DISK_H
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/err.h"
-#include "base/mem.h"
-
-static inline double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static inline void die(const char *what, const struct err *err)
-{
-    fprintf(stderr, "%s: %s\n", what, err ? err->msg : "failed");
-    exit(1);
-}
-
-static inline int disk_ascending(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
+#include "tests/bench/result.h"
 
 /* Appends of one batch's size, each synced. */
 static inline void disk_measure(const char *folder)
@@ -49,9 +26,13 @@ static inline void disk_measure(const char *folder)
     }
     close(fd);
     unlink(path);
-    qsort(took_s, TIMES, sizeof *took_s, disk_ascending);
-    printf("%-16s %6.2f ms median, %.2f ms at the 99th of 100 (32 kB each)\n",
-           "fdatasync", 1e3 * took_s[TIMES / 2], 1e3 * took_s[TIMES - 2]);
+    qsort(took_s, TIMES, sizeof *took_s, ascending);
+    result_add(&(struct result){.name = "fdatasync of 32 kB, median",
+                                .value = 1e3 * took_s[TIMES / 2],
+                                .unit = "ms"});
+    result_add(&(struct result){.name = "fdatasync of 32 kB, 99th percentile",
+                                .value = 1e3 * took_s[TIMES - 2],
+                                .unit = "ms"});
     free(bytes);
     free(path);
 }

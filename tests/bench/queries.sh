@@ -53,10 +53,20 @@ percentile() {
     sort -g "$1" | awk -v share="$2" '{ at[NR] = $1 }
         END { i = int(NR * share + 0.5); print at[i < 1 ? 1 : i] * 1000 }'
 }
+# add NAME VALUE UNIT [RATIO BESIDE] -- a row, as tests/bench/result.h has it.
+add() {
+    printf '  %-46s %10.4g %-14s%s\n' "$1" "$2" "$3" "${4:+ $4 times $5}"
+    [ -z "${BENCH_JSON-}" ] ||
+        jq -nc --arg name "$1" --arg value "$2" --arg unit "$3" --arg ratio "${4-}" --arg beside "${5-}" \
+            '{bench: "queries", $name, value: ($value | tonumber), $unit}
+             + if $ratio == "" then {} else {ratio: ($ratio | tonumber), $beside} end' >>"$BENCH_JSON"
+}
+
 echo "$((queries * rounds)) forecasts of 20 series by 48 steps, each; $(nproc) cores, all of them training"
 for share in 0.5 0.99; do
     idle=$(percentile "$tmp/idle" $share) busy=$(percentile "$tmp/busy" $share)
-    awk -v share=$share -v idle="$idle" -v busy="$busy" 'BEGIN {
-        printf "  %2.0f th percentile: %.2f ms idle, %.2f ms while training, ratio %.2f\n",
-               share * 100, idle, busy, busy / idle }'
+    case $share in 0.5) what=median ;; *) what="99th percentile" ;; esac
+    add "a forecast over HTTP, $what" "$idle" ms
+    add "a forecast over HTTP while training, $what" "$busy" ms \
+        "$(awk -v idle="$idle" -v busy="$busy" 'BEGIN { printf "%.2f", busy / idle }')" "without a training"
 done

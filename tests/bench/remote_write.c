@@ -210,8 +210,18 @@ static void sender_pack(struct sender *sender, int64_t time_ms, double seed)
 
 static double at_share(double *took_s, size_t count, double share)
 {
-    qsort(took_s, count, sizeof *took_s, disk_ascending);
+    qsort(took_s, count, sizeof *took_s, ascending);
     return 1e3 * took_s[(size_t)(share * (double)(count - 1))];
+}
+
+/* A row of the table; bar: of at most so much, or 0. */
+static void add(const char *who, const char *what, double value, const char *unit,
+                double bar)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%s: %s", who, what);
+    result_add(
+        &(struct result){.name = name, .value = value, .unit = unit, .at_most = bar});
 }
 
 /* Samples a second over one connection. */
@@ -234,10 +244,10 @@ static double run_one(const struct server *server, size_t requests)
         took_s[r] = now_s() - s->began_s;
     }
     const double rate = (double)(requests * PER_REQUEST) / (now_s() - began_s);
-    printf("%-12s %8.0f k samples/s  a request %.2f ms median, %.2f ms at the 99th of "
-           "100, %.2f ms at most\n",
-           server->name, rate / 1e3, at_share(took_s, requests, 0.5),
-           at_share(took_s, requests, 0.99), at_share(took_s, requests, 1));
+    add(server->name, "samples over one connection", rate / 1e3, "thousand/s", 0);
+    add(server->name, "a request, median", at_share(took_s, requests, 0.5), "ms", 0);
+    add(server->name, "a request, 99th percentile", at_share(took_s, requests, 0.99),
+        "ms", 0);
     for (size_t g = 0; g < GROUPS; g++)
         sender_fini(&sender[g]);
     free(took_s);
@@ -356,7 +366,7 @@ static void train(int port)
 }
 
 /* Forecasts for so long; their 99th percentile in ms. */
-static double run_forecasts(int port, const char *when, double seconds)
+static double run_forecasts(int port, const char *when, double seconds, double bar_ms)
 {
     enum { MOST = 100000 };
     double *const took_s = mem_new(MOST, sizeof *took_s);
@@ -369,8 +379,8 @@ static double run_forecasts(int port, const char *when, double seconds)
         usleep(10000);
     }
     const double p99 = at_share(took_s, count, 0.99);
-    printf("%-12s %8zu forecasts, %.2f ms median, %.2f ms at the 99th of 100\n", when,
-           count, at_share(took_s, count, 0.5), p99);
+    add(when, "a forecast, median", at_share(took_s, count, 0.5), "ms", 0);
+    add(when, "a forecast, 99th percentile", p99, "ms", bar_ms);
     free(took_s);
     return p99;
 }
@@ -380,16 +390,21 @@ static void run_crowd(const struct server *server)
     struct crowd crowd = {.port = server->port};
     pthread_t thread;
     train(server->port);
-    const double quiet = run_forecasts(server->port, "alone", CROWD_S / 2.0);
+    const double quiet = run_forecasts(server->port, "alone", CROWD_S / 2.0, 0);
     pthread_create(&thread, NULL, crowd_send, &crowd);
     const double began_s = now_s();
-    const double loud = run_forecasts(server->port, "in a crowd", CROWD_S);
+    const double loud = run_forecasts(server->port, "in a crowd", CROWD_S, 20);
     atomic_store(&crowd.stop, true);
     pthread_join(thread, NULL);
-    printf("%-12s %8.0f k samples/s from %d connections, %zu told to come back; the 99th "
-           "of 100 forecasts %.1f times as long\n",
-           "", (double)(crowd.requests * PER_REQUEST) / (now_s() - began_s) / 1e3,
-           CONNECTIONS, crowd.busy, loud / quiet);
+    add("in a crowd", "samples over 50 connections",
+        (double)(crowd.requests * PER_REQUEST) / (now_s() - began_s) / 1e3, "thousand/s",
+        0);
+    add("in a crowd", "told to come back", (double)crowd.busy, "requests", 0);
+    result_add(&(struct result){.name = "99th percentile of a forecast in a crowd",
+                                .value = loud,
+                                .unit = "ms",
+                                .ratio = loud / quiet,
+                                .beside = "that alone"});
 }
 
 /* ---- the two servers --------------------------------------------------------------------- */
@@ -435,8 +450,12 @@ static void bench_other(struct server *server, const char *folder, char *const a
         printf("%-12s is not installed: nothing to compare with\n", server->name);
     } else {
         server_start(server, log, argv);
-        printf("%-12s %8.2f times %s\n", "frwkvd", ours / run_one(server, requests),
-               server->name);
+        const double theirs = run_one(server, requests);
+        result_add(&(struct result){.name = "frwkvd: samples over one connection",
+                                    .value = ours / 1e3,
+                                    .unit = "thousand/s",
+                                    .ratio = ours / theirs,
+                                    .beside = server->name});
         server_stop(server);
     }
     for (size_t i = 0; argv[i]; i++)
