@@ -3,23 +3,29 @@
 
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "base/zone.h"
 
-static int fill_column(struct reader *reader, const struct store_grid_wish *wish,
-                       const char *name, struct grid *grid, size_t col, struct err *err)
+/* Which samples the grid is made of. */
+static int begin(struct reader *reader, struct store *store,
+                 const struct store_grid_wish *wish, const struct grid *grid,
+                 uint32_t *ids, struct err *err)
 {
-    uint32_t id;
-    if (series_id(reader->store, name, &id, err))
-        return -1;
+    *reader = (struct reader){.store = store};
+    index_find_many(&store->index, wish->names, wish->count, ids);
+    for (size_t col = 0; col < wish->count; col++)
+        if (ids[col] == 0)
+            return err_set(err, ERR_NOT_FOUND, "series: %s not found", wish->names[col]);
     /* A rate needs the counter's reading before the first step. */
     const int64_t before_ms = wish->how == AGGREGATE_RATE ? wish->step_ms : 0;
-    const struct samples *samples;
-    if (reader_read(reader, id, wish->start_ms - before_ms,
-                    grid_time_ms(grid, grid->rows), wish->as_of_ms, 0, &samples, err))
-        return -1;
-    grid_name(grid, col, name);
-    grid_fill(grid, col, samples->at, samples->count, wish->how);
-    return 0;
+    const struct read_wish read = {
+        .ids = ids,
+        .count = wish->count,
+        .from_ms = wish->start_ms - before_ms,
+        .to_ms = grid_time_ms(grid, grid->rows),
+        .as_of_ms = wish->as_of_ms,
+    };
+    return reader_begin(reader, store, &read, err);
 }
 
 int store_grid(struct store *store, const struct store_grid_wish *wish, struct grid *out,
@@ -32,11 +38,18 @@ int store_grid(struct store *store, const struct store_grid_wish *wish, struct g
         return -1;
     out->zone = wish->zone;
     struct reader reader;
-    reader_begin(&reader, store);
-    int status = 0;
-    for (size_t col = 0; status == 0 && col < wish->count; col++)
-        status = fill_column(&reader, wish, wish->names[col], out, col, err);
+    uint32_t *const ids = mem_new(wish->count, sizeof *ids);
+    int status = begin(&reader, store, wish, out, ids, err);
+    for (size_t col = 0; status == 0 && col < wish->count; col++) {
+        const struct sample *samples;
+        size_t count;
+        status = reader_read(&reader, col, &samples, &count, err);
+        grid_name(out, col, wish->names[col]);
+        if (status == 0)
+            grid_fill(out, col, samples, count, wish->how);
+    }
     reader_end(&reader);
+    free(ids);
     if (status)
         grid_fini(out);
     return status;

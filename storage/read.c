@@ -34,9 +34,17 @@ void store_series_many(struct store *store, char *const *names, size_t count,
 
 /* ---- head and chunks ------------------------------------------------------------ */
 
-void reader_begin(struct reader *reader, struct store *store)
+int reader_begin(struct reader *reader, struct store *store, const struct read_wish *wish,
+                 struct err *err)
 {
-    *reader = (struct reader){.store = store};
+    *reader = (struct reader){.store = store, .wish = *wish};
+    struct read_wish *const own = &reader->wish;
+    const bool now = own->as_of_ms == AS_OF_NOW;
+    if (!now && own->to_ms > own->as_of_ms)
+        own->to_ms = own->as_of_ms + 1;
+    /* What is undone makes room below the limit. */
+    return head_copy(&store->head, own->ids, own->count, own->from_ms, own->to_ms,
+                     now ? own->limit : 0, &reader->head, err);
 }
 
 void reader_end(struct reader *reader)
@@ -46,7 +54,7 @@ void reader_end(struct reader *reader)
     if (reader->db && !sqlite3_get_autocommit(reader->db))
         sql_exec(reader->db, "ROLLBACK", NULL);
     store_reader_give(reader->store, reader->db);
-    free(reader->head.at);
+    head_copy_fini(&reader->head);
     free(reader->chunks.at);
     free(reader->both.at);
     free(reader->undo);
@@ -126,30 +134,26 @@ static int merge(const struct samples *chunks, const struct samples *head,
     return 0;
 }
 
-static int read_samples(struct reader *reader, uint32_t id, int64_t from_ms,
-                        int64_t to_ms, size_t limit, struct samples **out,
+/* The samples may be changed: they are read once. */
+static int read_samples(struct reader *reader, size_t i, struct samples *out,
                         struct err *err)
 {
-    struct samples *const head = &reader->head;
-    struct head_chunks held;
-    free(head->at);
-    *head = (struct samples){0};
-    if (head_read(&reader->store->head, id, from_ms, to_ms, limit, &head->at,
-                  &head->count, &held, err))
-        return -1;
-    *out = head;
-    if (held.samples == 0 || from_ms > held.last_ms || to_ms <= held.first_ms ||
-        from_ms >= to_ms)
+    const struct read_wish *const wish = &reader->wish;
+    const size_t begin = i > 0 ? reader->head.end[i - 1] : 0;
+    const struct head_chunks *const held = &reader->head.chunks[i];
+    *out = (struct samples){reader->head.sample + begin, reader->head.end[i] - begin, 0};
+    if (held->samples == 0 || wish->from_ms > held->last_ms ||
+        wish->to_ms <= held->first_ms || wish->from_ms >= wish->to_ms)
         return 0;
     reader->chunks.count = reader->both.count = 0;
-    if (connect(reader, err) || read_chunks(reader, id, from_ms, to_ms, limit, err))
+    const size_t limit = wish->as_of_ms == AS_OF_NOW ? wish->limit : 0;
+    if (connect(reader, err) ||
+        read_chunks(reader, wish->ids[i], wish->from_ms, wish->to_ms, limit, err))
         return -1;
-    if (head->count == 0) {
-        *out = &reader->chunks;
-        return 0;
-    }
-    *out = &reader->both;
-    return merge(&reader->chunks, head, *out, err);
+    if (out->count > 0 && merge(&reader->chunks, out, &reader->both, err))
+        return -1;
+    *out = out->count > 0 ? reader->both : reader->chunks;
+    return 0;
 }
 
 /* ---- as of ---------------------------------------------------------------------- */
@@ -216,25 +220,22 @@ static size_t undo_all(struct sample *samples, size_t count, const struct undo *
     return kept;
 }
 
-int reader_read(struct reader *reader, uint32_t id, int64_t from_ms, int64_t to_ms,
-                int64_t as_of_ms, size_t limit, const struct samples **out,
+int reader_read(struct reader *reader, size_t i, const struct sample **out, size_t *count,
                 struct err *err)
 {
-    struct samples *samples;
-    const bool now = as_of_ms == AS_OF_NOW;
-    if (!now && to_ms > as_of_ms)
-        to_ms = as_of_ms + 1;
-    if (read_samples(reader, id, from_ms, to_ms, now ? limit : 0, &samples, err))
+    const struct read_wish *const wish = &reader->wish;
+    struct samples samples;
+    if (read_samples(reader, i, &samples, err))
         return -1;
-    if (!now) {
-        if (read_undos(reader, id, from_ms, to_ms, as_of_ms, err))
+    if (wish->as_of_ms != AS_OF_NOW) {
+        if (read_undos(reader, wish->ids[i], wish->from_ms, wish->to_ms, wish->as_of_ms,
+                       err))
             return -1;
-        samples->count =
-            undo_all(samples->at, samples->count, reader->undo, reader->undo_count);
+        samples.count =
+            undo_all(samples.at, samples.count, reader->undo, reader->undo_count);
     }
-    if (limit > 0 && samples->count > limit)
-        samples->count = limit;
-    *out = samples;
+    *out = samples.at;
+    *count = wish->limit > 0 && samples.count > wish->limit ? wish->limit : samples.count;
     return 0;
 }
 
@@ -243,23 +244,22 @@ int store_read(struct store *store, const char *name, int64_t from_ms, int64_t t
                struct err *err)
 {
     uint32_t id;
+    const struct read_wish wish = {&id, 1, from_ms, to_ms, as_of_ms, limit};
     struct reader reader;
-    const struct samples *read;
+    const struct sample *read;
     *samples = NULL;
     *count = 0;
     if (series_id(store, name, &id, err))
         return -1;
-    reader_begin(&reader, store);
-    const int status =
-        reader_read(&reader, id, from_ms, to_ms, as_of_ms, limit, &read, err);
+    int status = reader_begin(&reader, store, &wish, err);
+    if (status == 0)
+        status = reader_read(&reader, 0, &read, count, err);
     if (status == 0) {
-        /* The list itself goes out; the reader forgets it. */
-        struct samples *const list = read == &reader.head     ? &reader.head
-                                     : read == &reader.chunks ? &reader.chunks
-                                                              : &reader.both;
-        *samples = list->at;
-        *count = list->count;
-        list->at = NULL;
+        *samples = mem_try(*count, sizeof **samples);
+        if (!*samples)
+            status = err_set(err, ERR_NO_MEMORY, "samples: no memory for %zu", *count);
+        else if (*count > 0)
+            memcpy(*samples, read, *count * sizeof *read);
     }
     reader_end(&reader);
     return status;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * read.h -- samples of one series after the other, from head and chunks.
+ * read.h -- samples of some series, from head and chunks.
  *
- * A reader holds one connection, with its statements and memory, from begin to end, and
- * sees the chunks as they are at its first read.  The head is copied before that: what
- * the compactor moves meanwhile is then seen twice, never not at all.  One thread.
+ * A reader copies the head of all its series first and sees the chunks as they are at
+ * some moment after that: what the compactor moves meanwhile is then seen twice, never
+ * not at all.  It holds one connection, with its statements and memory, from its first
+ * chunk to its end.  One thread.
  */
 #ifndef STORAGE_READ_H
 #define STORAGE_READ_H
@@ -25,23 +26,33 @@ struct undo {
     double old;
 };
 
+/* What is to be read. */
+struct read_wish {
+    const uint32_t *ids; /* borrowed until reader_end() */
+    size_t count;
+    int64_t from_ms, to_ms, as_of_ms;
+    size_t limit; /* of each series; 0: all */
+};
+
 struct reader {
     struct store *store;
+    struct read_wish wish;
+    struct head_copy head;
     sqlite3 *db; /* NULL until chunks are needed */
     struct chunk_scan scan;
     sqlite3_stmt *revisions;
-    struct samples head, chunks, both;
+    struct samples chunks, both;
     struct undo *undo;
     size_t undo_count, undo_cap;
 };
 
-void reader_begin(struct reader *reader, struct store *store);
+/* After a failure too reader_end() must follow. */
+int reader_begin(struct reader *reader, struct store *store, const struct read_wish *wish,
+                 struct err *err);
 void reader_end(struct reader *reader);
 
-/* Samples of a series in [from_ms, to_ms) as of an instant, at most limit (0: all).
- * *out is the reader's until its next call. */
-int reader_read(struct reader *reader, uint32_t id, int64_t from_ms, int64_t to_ms,
-                int64_t as_of_ms, size_t limit, const struct samples **out,
+/* Series i of the wish, once.  *out is the reader's until its next call. */
+int reader_read(struct reader *reader, size_t i, const struct sample **out, size_t *count,
                 struct err *err);
 
 /* The id of a series that is there.  ERR_NOT_FOUND. */

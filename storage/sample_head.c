@@ -342,30 +342,84 @@ void head_replace(struct head *head, uint32_t id, struct sample *samples, size_t
 
 /* ---- reading ------------------------------------------------------------------ */
 
-int head_read(struct head *head, uint32_t id, int64_t from_ms, int64_t to_ms,
-              size_t limit, struct sample **out, size_t *count,
+/* Where the samples of a series in [from_ms, to_ms) lie, at most limit (0: all). */
+static const struct sample *within(const struct head *head, uint32_t id, int64_t from_ms,
+                                   int64_t to_ms, size_t limit, size_t *count)
+{
+    *count = 0;
+    if (id > head->series_count || from_ms >= to_ms)
+        return NULL;
+    const struct head_series *const series = &head->series[id - 1];
+    const size_t begin = lower_bound(series->sample, series->count, from_ms);
+    *count = lower_bound(series->sample, series->count, to_ms) - begin;
+    if (limit > 0 && *count > limit)
+        *count = limit;
+    return *count > 0 ? series->sample + begin : NULL;
+}
+
+/* Under the lock, so that nothing comes between two series. */
+static void copy_all(const struct head *head, const uint32_t *ids, size_t count,
+                     int64_t from_ms, int64_t to_ms, size_t limit, struct head_copy *out)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t n;
+        within(head, ids[i], from_ms, to_ms, limit, &n);
+        total += n;
+        out->end[i] = total;
+        if (ids[i] <= head->series_count)
+            out->chunks[i] = head->series[ids[i] - 1].chunks;
+    }
+    if (!(out->sample = mem_try(total, sizeof *out->sample)))
+        return;
+    struct sample *to = out->sample;
+    for (size_t i = 0; i < count; i++) {
+        size_t n;
+        const struct sample *const from = within(head, ids[i], from_ms, to_ms, limit, &n);
+        if (n > 0)
+            memcpy(to, from, n * sizeof *to);
+        to += n;
+    }
+}
+
+int head_copy(struct head *head, const uint32_t *ids, size_t count, int64_t from_ms,
+              int64_t to_ms, size_t limit, struct head_copy *out, struct err *err)
+{
+    *out = (struct head_copy){
+        .end = mem_try(count, sizeof *out->end),
+        .chunks = mem_try(count, sizeof *out->chunks),
+    };
+    if (out->end && out->chunks) {
+        pthread_rwlock_rdlock(&head->lock);
+        copy_all(head, ids, count, from_ms, to_ms, limit, out);
+        pthread_rwlock_unlock(&head->lock);
+    }
+    if (out->sample)
+        return 0;
+    head_copy_fini(out);
+    return err_set(err, ERR_NO_MEMORY, "samples: no memory to copy %zu series", count);
+}
+
+void head_copy_fini(struct head_copy *copy)
+{
+    free(copy->sample);
+    free(copy->end);
+    free(copy->chunks);
+    *copy = (struct head_copy){0};
+}
+
+int head_read(struct head *head, uint32_t id, struct sample **out, size_t *count,
               struct head_chunks *chunks, struct err *err)
 {
-    int status = 0;
-    *count = 0;
-    *chunks = (struct head_chunks){0};
-    pthread_rwlock_rdlock(&head->lock);
-    const struct head_series *const series =
-        id <= head->series_count && from_ms < to_ms ? &head->series[id - 1] : NULL;
-    size_t begin = 0;
-    if (series) {
-        begin = lower_bound(series->sample, series->count, from_ms);
-        const size_t end = lower_bound(series->sample, series->count, to_ms);
-        *count = limit > 0 && end - begin > limit ? limit : end - begin;
-        *chunks = series->chunks;
-    }
-    *out = mem_try(*count, sizeof **out);
-    if (*out && *count > 0)
-        memcpy(*out, series->sample + begin, *count * sizeof **out);
-    pthread_rwlock_unlock(&head->lock);
-    if (!*out)
-        status = err_set(err, ERR_NO_MEMORY, "samples: no memory for %zu", *count);
-    return status;
+    struct head_copy copy;
+    if (head_copy(head, &id, 1, INT64_MIN, INT64_MAX, 0, &copy, err))
+        return -1;
+    *out = copy.sample;
+    *count = copy.end[0];
+    *chunks = copy.chunks[0];
+    copy.sample = NULL;
+    head_copy_fini(&copy);
+    return 0;
 }
 
 static struct store_series describe(const struct head_series *series)

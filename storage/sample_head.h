@@ -113,10 +113,19 @@ void head_replace(struct head *head, uint32_t id, struct sample *samples, size_t
 
 /* ---- any thread ---- */
 
-/* A copy of a series' samples in [from_ms, to_ms), at most limit (0: all), and what its
- * chunks held at that moment.  A series without samples gives none. */
-int head_read(struct head *head, uint32_t id, int64_t from_ms, int64_t to_ms,
-              size_t limit, struct sample **out, size_t *count,
+/* Copies of the samples of some series, all at one moment. */
+struct head_copy {
+    struct sample *sample;
+    size_t *end;                /* series i has sample[end[i - 1]..end[i]) */
+    struct head_chunks *chunks; /* what each had in chunks at that moment */
+};
+/* In [from_ms, to_ms), at most limit (0: all) of each. */
+int head_copy(struct head *head, const uint32_t *ids, size_t count, int64_t from_ms,
+              int64_t to_ms, size_t limit, struct head_copy *out, struct err *err);
+void head_copy_fini(struct head_copy *copy);
+
+/* The same of one, all of it.  A series without samples gives none. */
+int head_read(struct head *head, uint32_t id, struct sample **out, size_t *count,
               struct head_chunks *chunks, struct err *err);
 
 /* What is known of some series, all at one moment; nothing of an id of 0. */

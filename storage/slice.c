@@ -261,8 +261,7 @@ int slice_add(struct slice *slice, uint32_t id, size_t threshold, struct err *er
     struct sample *samples;
     size_t count;
     struct head_chunks chunks;
-    if (head_read(&slice->store->head, id, INT64_MIN, INT64_MAX, 0, &samples, &count,
-                  &chunks, err))
+    if (head_read(&slice->store->head, id, &samples, &count, &chunks, err))
         return -1;
     int status = 0;
     if (count >= threshold)

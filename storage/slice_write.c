@@ -72,8 +72,7 @@ static int settle_series(struct slice *slice, uint32_t id, struct err *err)
     struct store *const store = slice->store;
     struct settled settled = {.id = id};
     struct head_chunks before;
-    if (head_read(&store->head, id, INT64_MIN, INT64_MAX, 0, &settled.samples,
-                  &settled.count, &before, err))
+    if (head_read(&store->head, id, &settled.samples, &settled.count, &before, err))
         return -1;
     const size_t all = settled.count;
     if (chunks_reconcile(&store->writer.scan, id, settled.samples, &settled.count,

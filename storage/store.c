@@ -105,8 +105,7 @@ static int reconcile(struct store *store, struct err *err)
         size_t count;
         uint32_t covered;
         struct head_chunks chunks;
-        if (head_read(&store->head, id, INT64_MIN, INT64_MAX, 0, &samples, &count,
-                      &chunks, err))
+        if (head_read(&store->head, id, &samples, &count, &chunks, err))
             return -1;
         if (chunks.samples > 0 && count > 0 && samples[0].time_ms <= chunks.last_ms) {
             status =

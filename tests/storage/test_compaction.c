@@ -4,6 +4,7 @@
 
 #include <zlib.h>
 
+#include "storage/read.h"
 #include "storage/sql.h"
 #include "storage/store.h"
 #include "tests/storage/folder.h"
@@ -130,6 +131,33 @@ static void whole_chunks_leave_the_head(void **state)
     assert_int_equal(series.samples, CHUNK);
     assert_int_equal(series.last_ms, (CHUNK - 1) * STEP_MS);
     assert_true(series.last_value == value_at(CHUNK - 1));
+}
+
+/* The second series moves to chunks after the reader has begun with those of the first. */
+static void a_reader_sees_what_moves_meanwhile(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct store *const store = fixture->store;
+    put(store, "a", 0, CHUNK);
+    compact(store);
+    put(store, "b", 0, CHUNK);
+    const uint32_t ids[] = {index_find(&store->index, "a"),
+                            index_find(&store->index, "b")};
+    const struct read_wish wish = {ids, 2, INT64_MIN, INT64_MAX, AS_OF_NOW, 0};
+    struct err err = {0};
+    struct reader reader;
+    const struct sample *samples;
+    size_t count;
+    assert_ok(reader_begin(&reader, store, &wish, &err), &err);
+    assert_ok(reader_read(&reader, 0, &samples, &count, &err), &err);
+    assert_int_equal(count, CHUNK);
+    compact(store);
+    assert_int_equal(atomic_load(&store->head.samples), 0);
+    assert_ok(reader_read(&reader, 1, &samples, &count, &err), &err);
+    assert_int_equal(count, CHUNK);
+    for (size_t i = 0; i < count; i++)
+        assert_true(samples[i].value == value_at(i));
+    reader_end(&reader);
 }
 
 /* From the newest to the oldest, and then all of it once more. */
@@ -389,10 +417,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(whole_chunks_leave_the_head),     TEST(late_samples_find_their_chunks),
-        TEST(a_crowd_is_compacted_early),      TEST(ranges_and_limits_span_both),
-        TEST(a_damaged_chunk_is_never_served), TEST(a_damaged_row_is_refused),
-        TEST(a_full_disk_stops_a_pass),        TEST(version_1_opens),
+        TEST(whole_chunks_leave_the_head),
+        TEST(a_reader_sees_what_moves_meanwhile),
+        TEST(late_samples_find_their_chunks),
+        TEST(a_crowd_is_compacted_early),
+        TEST(ranges_and_limits_span_both),
+        TEST(a_damaged_chunk_is_never_served),
+        TEST(a_damaged_row_is_refused),
+        TEST(a_full_disk_stops_a_pass),
+        TEST(version_1_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
