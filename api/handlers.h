@@ -16,6 +16,9 @@ request_handler remote_write_post, collectd_post, opentsdb_post;
 request_handler influx_write_post, influx_v2_write_post, influx_query;
 request_handler influx_ping_get, influx_health_get;
 
+/* remote_read.c */
+request_handler remote_read_post;
+
 /* forecasters.c, models.c */
 request_handler forecasters_get, forecaster_get, forecaster_put, forecaster_delete;
 request_handler models_get, restore_post;

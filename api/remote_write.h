@@ -24,7 +24,8 @@
  */
 int remote_write_read(const char *bytes, size_t len, struct intake *in, struct err *err);
 
-/* The same for all that is not about one series: status and a line of text. */
+/* For all that is not about one series, here and in remote_read: status and a line of
+ * text. */
 void remote_write_refuse(struct reply *reply, const struct err *err);
 
 #endif

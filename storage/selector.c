@@ -14,7 +14,7 @@
 enum { MATCH_LIMIT = 100000, DEPTH_LIMIT = 1000, HEAP_LIMIT_KIB = 1024 };
 
 /* A selector ready to match. */
-struct selection {
+struct store_selection {
     struct selector selector;
     pcre2_code *code[LABELS_COUNT_MAX]; /* NULL: not a regular expression */
     pcre2_match_context *limits;
@@ -30,7 +30,7 @@ void store_names_fini(struct store_names *names)
     *names = (struct store_names){0};
 }
 
-static void selection_free(struct selection *selection)
+void store_selection_free(struct store_selection *selection)
 {
     if (!selection)
         return;
@@ -58,12 +58,12 @@ static int compile(const struct matcher *matcher, pcre2_code **code, struct err 
                    matcher->value, (const char *)text, offset);
 }
 
-static struct selection *selection_new(const char *text, struct err *err)
+struct store_selection *store_selection_new(const char *text, struct err *err)
 {
-    struct selection *const selection = mem_new(1, sizeof *selection);
+    struct store_selection *const selection = mem_new(1, sizeof *selection);
     if (selector_parse(text, strlen(text), &selection->selector, err)) {
         selection->selector.count = 0;
-        selection_free(selection);
+        store_selection_free(selection);
         return NULL;
     }
     selection->limits = pcre2_match_context_create(NULL);
@@ -83,16 +83,15 @@ static struct selection *selection_new(const char *text, struct err *err)
     }
     if (fine)
         return selection;
-    selection_free(selection);
+    store_selection_free(selection);
     return NULL;
 }
 
-/* 1: matches, 0: does not, -1: too costly.  An absent label equals "". */
-static int holds(struct selection *selection, size_t i, struct err *err)
+/* 1: matches, 0: does not, -1: too costly. */
+static int holds(struct store_selection *selection, size_t i, const char *value,
+                 struct err *err)
 {
     const struct matcher *const matcher = &selection->selector.matcher[i];
-    const char *const found = labels_get(&selection->labels, matcher->name);
-    const char *const value = found ? found : "";
     if (matcher->kind == MATCH_EQUAL)
         return strcmp(value, matcher->value) == 0;
     if (matcher->kind == MATCH_NOT_EQUAL)
@@ -107,18 +106,39 @@ static int holds(struct selection *selection, size_t i, struct err *err)
     return (result >= 0) == (matcher->kind == MATCH_REGEX);
 }
 
-static int matches(struct selection *selection, const char *name, struct err *err)
+/* An absent label equals "". */
+int store_selection_takes(struct store_selection *selection, const struct labels *labels,
+                          struct err *err)
+{
+    for (size_t i = 0; i < selection->selector.count; i++) {
+        const char *const found = labels_get(labels, selection->selector.matcher[i].name);
+        const int status = holds(selection, i, found ? found : "", err);
+        if (status <= 0)
+            return status;
+    }
+    return 1;
+}
+
+int store_selection_allows(struct store_selection *selection, const char *label,
+                           const char *value, struct err *err)
+{
+    for (size_t i = 0; i < selection->selector.count; i++) {
+        if (strcmp(selection->selector.matcher[i].name, label) != 0)
+            continue;
+        const int status = holds(selection, i, value, err);
+        if (status <= 0)
+            return status;
+    }
+    return 1;
+}
+
+static int matches(struct store_selection *selection, const char *name, struct err *err)
 {
     if (!selection)
         return 1;
     if (labels_parse(name, strlen(name), &selection->labels, err))
         return -1;
-    for (size_t i = 0; i < selection->selector.count; i++) {
-        const int status = holds(selection, i, err);
-        if (status <= 0)
-            return status;
-    }
-    return 1;
+    return store_selection_takes(selection, &selection->labels, err);
 }
 
 static int by_name(const void *left, const void *right)
@@ -127,8 +147,8 @@ static int by_name(const void *left, const void *right)
 }
 
 /* Under the index's lock: names are borrowed until they are copied. */
-static int collect(const struct index *index, struct selection *selection, size_t limit,
-                   struct store_names *out, struct err *err)
+static int collect(const struct index *index, struct store_selection *selection,
+                   size_t limit, struct store_names *out, struct err *err)
 {
     char **const found = mem_new(index->committed, sizeof *found);
     size_t count = 0;
@@ -155,12 +175,13 @@ int store_select(struct store *store, const char *selector, size_t limit,
                  struct store_names *out, struct err *err)
 {
     *out = (struct store_names){0};
-    struct selection *const selection = selector ? selection_new(selector, err) : NULL;
+    struct store_selection *const selection =
+        selector ? store_selection_new(selector, err) : NULL;
     if (selector && !selection)
         return -1;
     pthread_rwlock_rdlock(&store->index.lock);
     const int status = collect(&store->index, selection, limit, out, err);
     pthread_rwlock_unlock(&store->index.lock);
-    selection_free(selection);
+    store_selection_free(selection);
     return status;
 }

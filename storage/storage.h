@@ -116,6 +116,23 @@ void store_names_fini(struct store_names *names);
 int store_select(struct store *store, const char *selector, size_t limit,
                  struct store_names *out, struct err *err);
 
+/*
+ * A selector ready to be asked about names that the store need not hold.  One thread at a
+ * time.  NULL: ERR_INVALID as store_select().
+ */
+struct labels;
+struct store_selection;
+struct store_selection *store_selection_new(const char *selector, struct err *err)
+    __attribute__((warn_unused_result));
+void store_selection_free(struct store_selection *selection);
+/* 1: takes a series with these labels; 0: does not; -1: a regular expression is too
+ * costly. */
+int store_selection_takes(struct store_selection *selection, const struct labels *labels,
+                          struct err *err);
+/* The same of one label alone: 1 also where nothing is said about it. */
+int store_selection_allows(struct store_selection *selection, const char *label,
+                           const char *value, struct err *err);
+
 /* What is known of one series. */
 struct store_series {
     uint64_t samples;

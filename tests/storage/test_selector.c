@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/check.h"
 
+#include "base/labels.h"
 #include "tests/storage/folder.h"
 
 static const char *const SERIES[] = {
@@ -138,6 +139,41 @@ static void costly_patterns_are_refused(void **state)
                &err, ERR_INVALID, "too costly");
 }
 
+/* A selector asked about series that no store holds. */
+static void names_from_elsewhere(void **state)
+{
+    (void)state;
+    static const char text[] = "cpu{host=~\"web-.*\",zone!=\"eu\",note=\"\"}";
+    struct err err = {0};
+    struct store_selection *const selection = store_selection_new(text, &err);
+    assert_non_null(selection);
+    static const struct {
+        const char *series;
+        int want;
+    } CASE[] = {
+        {"cpu{host=\"web-1\"}", 1},
+        {"cpu{host=\"web-1\",zone=\"us\"}", 1},
+        {"cpu{host=\"web-1\",zone=\"eu\"}", 0},
+        {"cpu{host=\"web-1\",note=\"x\"}", 0},
+        {"cpu{host=\"db\"}", 0},
+        {"mem{host=\"web-1\"}", 0},
+    };
+    for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
+        struct labels labels;
+        assert_ok(labels_parse(CASE[i].series, strlen(CASE[i].series), &labels, &err),
+                  &err);
+        assert_int_equal(store_selection_takes(selection, &labels, &err), CASE[i].want);
+    }
+    assert_int_equal(store_selection_allows(selection, "host", "web-9", &err), 1);
+    assert_int_equal(store_selection_allows(selection, "host", "", &err), 0);
+    assert_int_equal(store_selection_allows(selection, "zone", "eu", &err), 0);
+    assert_int_equal(store_selection_allows(selection, "zone", "", &err), 1);
+    assert_int_equal(store_selection_allows(selection, "else", "x", &err), 1);
+    store_selection_free(selection);
+    assert_null(store_selection_new("cpu{host=~\"(\"}", &err));
+    assert_int_equal(err.code, ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +181,7 @@ int main(void)
         cmocka_unit_test(a_limit_takes_the_first_by_name),
         cmocka_unit_test(bad_patterns_are_refused),
         cmocka_unit_test(costly_patterns_are_refused),
+        cmocka_unit_test(names_from_elsewhere),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
