@@ -6,6 +6,7 @@
 #include "api/serving.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <math.h>
 #include <nettle/sha2.h>
 #include <stdint.h>
@@ -64,12 +65,12 @@ static void hash_u64(struct sha256_ctx *sha, uint64_t value)
 }
 
 /* Every missing value as the same bits. */
-static void hash_double(struct sha256_ctx *sha, double value)
+static uint64_t bits_of(double value)
 {
     uint64_t bits = UINT64_C(0x7ff8000000000000);
     if (!isnan(value))
         memcpy(&bits, &value, sizeof bits);
-    hash_u64(sha, bits);
+    return htole64(bits);
 }
 
 static void hash_bytes(void *sha, const void *bytes, size_t len)
@@ -77,11 +78,26 @@ static void hash_bytes(void *sha, const void *bytes, size_t len)
     sha256_update(sha, len, bytes);
 }
 
+/* What all series of a forecast share: it is long, and hashed once for all of them. */
+static void hash_covariates(const struct grid *tail,
+                            unsigned char out[static STORE_HASH_SIZE])
+{
+    struct sha256_ctx sha;
+    sha256_init(&sha);
+    if (tail->covariates)
+        covariates_each_byte(tail->covariates, hash_bytes, &sha);
+    sha256_digest(&sha, STORE_HASH_SIZE, out);
+}
+
 /* SHA-256 of step, start, rows and the columns [from, to), little-endian, row by row, then
- * of the covariates. */
+ * of the covariates' hash. */
 static void hash_window(const struct grid *tail, size_t from, size_t to,
+                        const unsigned char covariates[static STORE_HASH_SIZE],
                         unsigned char out[static STORE_HASH_SIZE])
 {
+    enum { WORDS = 512 };
+    uint64_t words[WORDS];
+    size_t used = 0;
     struct sha256_ctx sha;
     sha256_init(&sha);
     hash_u64(&sha, (uint64_t)tail->step_ms);
@@ -89,10 +105,14 @@ static void hash_window(const struct grid *tail, size_t from, size_t to,
     hash_u64(&sha, tail->rows);
     hash_u64(&sha, to - from);
     for (size_t row = 0; row < tail->rows; row++)
-        for (size_t col = from; col < to; col++)
-            hash_double(&sha, tail->values[row * tail->cols + col]);
-    if (tail->covariates)
-        covariates_each_byte(tail->covariates, hash_bytes, &sha);
+        for (size_t col = from; col < to; col++) {
+            words[used++] = bits_of(tail->values[row * tail->cols + col]);
+            if (used == WORDS || (row + 1 == tail->rows && col + 1 == to)) {
+                hash_bytes(&sha, words, used * sizeof *words);
+                used = 0;
+            }
+        }
+    hash_bytes(&sha, covariates, STORE_HASH_SIZE);
     sha256_digest(&sha, STORE_HASH_SIZE, out);
 }
 
@@ -165,9 +185,10 @@ static void take_answers(const struct grid *tail, const struct model_answer *ans
                          const struct model_spec *spec, struct forecast *out)
 {
     const bool joint = spec->group == GROUP_JOINT;
-    unsigned char all[STORE_HASH_SIZE];
+    unsigned char covariates[STORE_HASH_SIZE], all[STORE_HASH_SIZE];
+    hash_covariates(tail, covariates);
     if (joint)
-        hash_window(tail, 0, tail->cols, all);
+        hash_window(tail, 0, tail->cols, covariates, all);
     out->series = mem_new(tail->cols, sizeof *out->series);
     out->count = tail->cols;
     for (size_t c = 0; c < tail->cols; c++) {
@@ -177,7 +198,7 @@ static void take_answers(const struct grid *tail, const struct model_answer *ans
         if (joint)
             memcpy(series->input_hash, all, sizeof all);
         else
-            hash_window(tail, c, c + 1, series->input_hash);
+            hash_window(tail, c, c + 1, covariates, series->input_hash);
     }
 }
 
