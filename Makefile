@@ -17,7 +17,8 @@ VERSION := 0.1.0
 JOBS    := $(shell nproc)
 Q       := $(if $(V),,@)
 
-# -ffp-contract=off: fused products change bits between builds.  Left out on purpose:
+# -ffp-contract=off: fused products change bits between builds (model/product.c chooses its
+# instructions itself).  Left out on purpose:
 # -march=native (packages run elsewhere), -ffast-math (NaN means missing).
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
 	-Wpointer-arith -Wundef -Wvla -Wformat=2 -Wdouble-promotion -Wfloat-conversion \
@@ -61,6 +62,7 @@ $(foreach f,$(FOLDERS),$(eval $(call folder,$(f))))
 $(BUILD)/%.o: %.c | $(BUILD)/packages-build
 	@mkdir -p $(@D) && echo "  cc    $<"
 	$(Q)$(COMPILE) -c $< -o $@
+%/model/product.o: BASE_FLAGS += -ffp-contract=fast
 $(BUILD)/daemon/%.o: BASE_FLAGS += -DFRWKVD_VERSION='"$(VERSION)"'
 
 $(BUILD)/frwkvd: $(call libs_of,daemon)

@@ -110,7 +110,7 @@ struct branch_tape *branch_tape(const struct branch_config *config, size_t B, si
                                 bool training, struct encoder_work *work,
                                 struct arena *arena)
 {
-    const size_t R = linear_rows(B * T), C = config->encoder.mix.C;
+    const size_t R = B * T, C = config->encoder.mix.C;
     struct branch_tape t = {.work = work};
     struct encoder_tape *shared[MIXER_KINDS];
     for (size_t i = 0; i < config->layers; i++) {

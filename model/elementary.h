@@ -9,8 +9,8 @@
  * "Handbook of Mathematical Functions", 7.1.26).  In double they are libm's.
  *
  * HOT before a function compiles it for several vector widths and picks one at start.
- * Nothing in this project may contract products (-ffp-contract=off), so loops without a
- * sum over lanes give the same bits in each.
+ * Nothing but model/product.c may contract products (-ffp-contract=off), so loops without
+ * a sum over lanes give the same bits in each.
  */
 #ifndef ELEMENTARY_H
 #define ELEMENTARY_H

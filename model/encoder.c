@@ -94,7 +94,7 @@ size_t encoder_size(const struct encoder_config *config)
 struct encoder_tape *encoder_tape(const struct encoder_config *config, size_t B, size_t T,
                                   struct arena *arena)
 {
-    const size_t R = linear_rows(B * T), C = config->mix.C;
+    const size_t R = B * T, C = config->mix.C;
     const struct encoder_tape t = {
         .mixer = mixer_tape(&config->mix, B, T, arena),
         .x1 = arena_reals(arena, R * C),
@@ -112,7 +112,7 @@ struct encoder_tape *encoder_tape(const struct encoder_config *config, size_t B,
 struct encoder_work *encoder_work(const struct encoder_config *config, size_t B, size_t T,
                                   bool training, struct arena *arena)
 {
-    const size_t R = linear_rows(B * T), C = config->mix.C;
+    const size_t R = B * T, C = config->mix.C;
     struct encoder_work w = {
         .sum = arena_reals(arena, R * C),
         .d_sum = training ? arena_reals(arena, R * C) : NULL,

@@ -5,7 +5,7 @@
  *     x1 = LN1(x + drop(mixer(x)))
  *     y  = LN2(x1 + drop(w2 drop(gelu(w1 x1 + b1)) + b2))
  *
- * Rows are B T tokens of C channels; arrays have linear_rows(B T) of them.
+ * Rows are B T tokens of C channels; arrays have that many.
  */
 #ifndef ENCODER_H
 #define ENCODER_H

@@ -54,7 +54,7 @@ void head_params(const struct head_config *config, struct tensors *tensors)
 struct head_tape *head_tape(const struct head_config *config, size_t R, bool training,
                             struct arena *arena)
 {
-    const size_t rows = linear_rows(R), Fd = config->Fd, half = Fd / 2;
+    const size_t rows = R, Fd = config->Fd, half = Fd / 2;
     const struct head_tape t = {
         .slope1 = arena_reals(arena, rows * Fd),
         .active1 = arena_reals(arena, rows * Fd),

@@ -1,180 +1,142 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/linear.h"
 
-#include <string.h>
-
-#include <cblas.h>
-#undef I /* of <complex.h>, which cblas.h includes */
-
+#include "model/product.h"
 #include "model/threads.h"
 
-/*
- * How OpenBLAS behaves (0.3.21, SkylakeX kernels; rows of equal content compared bit
- * for bit over 10 widths, 10 depths and 1 to 224 rows):
- *
- * - Below about 1,200 elements of the product it takes other kernels ("small matrix"),
- *   which sum along the depth in another order.  Which side a call falls on depends on
- *   rows x columns, so the same row has other bits in a batch of another size.
- * - A single row goes through a matrix-vector product: other bits again.
- * - Rows are processed in groups of 24, 12 or 8 with a remainder; in double a row of
- *   the remainder may get other bits than one of a full group, where the columns are
- *   no multiple of 8.
- * - The small-matrix kernels allocate, inside the call, where the columns are no multiple
- *   of 16.  That is the one allocation left in a training step, and not ours.
- *
- * So every call has a multiple of 24 rows, and with fewer than 64 columns exactly 24.
- * Larger calls are faster: blocks of 14 rows reach 57, of 56 rows 88 and of 112 rows
- * 97 GFLOP/s here, because the packing of w is paid once a call.
- */
+/* Blocks: large enough that packing a panel costs little beside its products, small
+ * enough that a layer of the small network is several. */
 enum {
-    ROW_GROUP = 24,
-    ROWS_WIDE = 5 * ROW_GROUP, /* two blocks for a batch of 32 windows of 7 series */
-    NARROW = 64,
-    COLUMNS = 256,
+    ROWS = 120,
+    COLUMNS = 2 * PRODUCT_COLUMNS,
     WEIGHT_ROWS = 96,       /* rows of w in one block of its gradient */
-    WEIGHT_ROWS_SMALL = 32, /* so that a small w is more than one block */
+    WEIGHT_ROWS_SMALL = 36, /* so that a small w is more than one block */
 };
 
-size_t linear_rows(size_t R)
-{
-    return (R + ROW_GROUP - 1) / ROW_GROUP * ROW_GROUP;
-}
-
-void linear_start(void)
-{
-    openblas_set_num_threads(1);
-}
-
-/* The widest even cut of n columns into pieces of at most COLUMNS, whole SIMD words. */
-static size_t piece(size_t n)
-{
-    const size_t pieces = threads_blocks(n, COLUMNS);
-    return (threads_blocks(n, pieces) + 15) / 16 * 16;
-}
-
-struct product {
-    real *out;
-    const real *left, *right, *bias;
+struct job {
+    struct product whole;
+    size_t rows;   /* of a block */
+    size_t across; /* blocks side by side */
+    const real *bias;
     real *bias_grad;
-    size_t out_stride, left_stride, right_stride;
-    size_t R, I, O;
-    size_t rows, columns; /* of a block */
-    size_t across;        /* blocks side by side */
 };
 
-/* ---- forward: blocks of y ---------------------------------------------------------- */
-
-static void add_bias(real *y, size_t stride, const real *b, size_t R, size_t O)
+/* The block's part of the whole, with its first row and column. */
+static struct product part(const struct job *j, size_t block, size_t *row, size_t *column)
 {
-    for (size_t r = 0; r < R; r++)
-        for (size_t o = 0; o < O; o++)
-            y[r * stride + o] += b[o];
+    const size_t down = block / j->across, side = block % j->across;
+    const size_t m = down * j->rows, n = side * COLUMNS;
+    struct product p = j->whole;
+    p.y += m * p.y_row + n;
+    p.a += m * p.a_row;
+    p.b += n * p.b_step;
+    p.M = threads_block_end(down, p.M, j->rows) - m;
+    p.N = threads_block_end(side, p.N, COLUMNS) - n;
+    *row = m;
+    *column = n;
+    return p;
+}
+
+static void run(struct threads *pool, struct job *j, threads_job *block)
+{
+    j->across = threads_blocks(j->whole.N, COLUMNS);
+    threads_run(pool, threads_blocks(j->whole.M, j->rows) * j->across, block, j);
 }
 
 static void forward_block(void *ctx, size_t block)
 {
-    const struct product *const p = ctx;
-    const size_t r = block / p->across * p->rows, o = block % p->across * p->columns;
-    const size_t R = threads_block_end(block / p->across, linear_rows(p->R), p->rows) - r;
-    const size_t O = threads_block_end(block % p->across, p->O, p->columns) - o;
-    real *const y = p->out + r * p->out_stride + o;
-    GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)R, (int)O, (int)p->I, 1,
-         p->left + r * p->left_stride, (int)p->left_stride,
-         p->right + o * p->right_stride, (int)p->right_stride, 0, y, (int)p->out_stride);
-    if (p->bias)
-        add_bias(y, p->out_stride, p->bias + o, R, O);
+    const struct job *const j = ctx;
+    size_t row, column;
+    const struct product p = part(j, block, &row, &column);
+    product(&p);
+    if (j->bias)
+        for (size_t r = 0; r < p.M; r++)
+            for (size_t o = 0; o < p.N; o++)
+                p.y[r * p.y_row + o] += j->bias[column + o];
 }
 
 void linear_forward(struct threads *pool, real *y, size_t y_stride, const real *x,
                     size_t x_stride, const real *w, const real *b, size_t R, size_t I,
                     size_t O)
 {
-    struct product p = {
-        .out = y,
-        .left = x,
-        .right = w,
+    struct job j = {
+        .whole = {.y = y,
+                  .y_row = y_stride,
+                  .a = x,
+                  .a_row = x_stride,
+                  .a_step = 1,
+                  .b = w,
+                  .b_row = 1,
+                  .b_step = I,
+                  .M = R,
+                  .K = I,
+                  .N = O},
+        .rows = ROWS,
         .bias = b,
-        .out_stride = y_stride,
-        .left_stride = x_stride,
-        .right_stride = I,
-        .R = R,
-        .I = I,
-        .O = O,
-        .rows = O < NARROW ? ROW_GROUP : ROWS_WIDE,
-        .columns = piece(O),
     };
-    p.across = threads_blocks(O, p.columns);
-    threads_run(pool, threads_blocks(linear_rows(R), p.rows) * p.across, forward_block,
-                &p);
+    run(pool, &j, forward_block);
 }
-
-/* ---- backward: blocks of dx, blocks of dw ------------------------------------------ */
 
 static void input_block(void *ctx, size_t block)
 {
-    const struct product *const p = ctx;
-    const size_t r = block / p->across * p->rows, i = block % p->across * p->columns;
-    const size_t R = threads_block_end(block / p->across, p->R, p->rows) - r;
-    const size_t I = threads_block_end(block % p->across, p->I, p->columns) - i;
-    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)R, (int)I, (int)p->O, 1,
-         p->left + r * p->left_stride, (int)p->left_stride, p->right + i,
-         (int)p->right_stride, 1, p->out + r * p->out_stride + i, (int)p->out_stride);
+    size_t row, column;
+    const struct product p = part(ctx, block, &row, &column);
+    product(&p);
 }
 
 void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,
                            const real *dy, size_t dy_stride, const real *w, size_t R,
                            size_t I, size_t O)
 {
-    struct product p = {
-        .out = dx,
-        .left = dy,
-        .right = w,
-        .out_stride = dx_stride,
-        .left_stride = dy_stride,
-        .right_stride = I,
-        .R = R,
-        .I = I,
-        .O = O,
-        .rows = ROWS_WIDE,
-        .columns = piece(I),
+    struct job j = {
+        .whole = {.y = dx,
+                  .y_row = dx_stride,
+                  .a = dy,
+                  .a_row = dy_stride,
+                  .a_step = 1,
+                  .b = w,
+                  .b_row = I,
+                  .b_step = 1,
+                  .M = R,
+                  .K = O,
+                  .N = I,
+                  .add = true},
+        .rows = ROWS,
     };
-    p.across = threads_blocks(I, p.columns);
-    threads_run(pool, threads_blocks(R, p.rows) * p.across, input_block, &p);
+    run(pool, &j, input_block);
 }
 
 static void weights_block(void *ctx, size_t block)
 {
-    const struct product *const p = ctx;
-    const size_t o = block / p->across * p->rows, i = block % p->across * p->columns;
-    const size_t O = threads_block_end(block / p->across, p->O, p->rows) - o;
-    const size_t I = threads_block_end(block % p->across, p->I, p->columns) - i;
-    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)O, (int)I, (int)p->R, 1,
-         p->left + o, (int)p->left_stride, p->right + i, (int)p->right_stride, 1,
-         p->out + o * p->out_stride + i, (int)p->out_stride);
-    if (p->bias_grad && i == 0)
-        for (size_t r = 0; r < p->R; r++)
-            for (size_t k = o; k < o + O; k++)
-                p->bias_grad[k] += p->left[r * p->left_stride + k];
+    const struct job *const j = ctx;
+    size_t row, column;
+    const struct product p = part(j, block, &row, &column);
+    product(&p);
+    if (j->bias_grad && column == 0)
+        for (size_t r = 0; r < p.K; r++)
+            for (size_t o = 0; o < p.M; o++)
+                j->bias_grad[row + o] += p.a[r * p.a_step + o];
 }
 
 void linear_backward_weights(struct threads *pool, real *dw, real *db, const real *dy,
                              size_t dy_stride, const real *x, size_t x_stride, size_t R,
                              size_t I, size_t O)
 {
-    struct product p = {
-        .out = dw,
-        .left = dy,
-        .right = x,
-        .bias_grad = db,
-        .out_stride = I,
-        .left_stride = dy_stride,
-        .right_stride = x_stride,
-        .R = R,
-        .I = I,
-        .O = O,
+    struct job j = {
+        .whole = {.y = dw,
+                  .y_row = I,
+                  .a = dy,
+                  .a_row = 1,
+                  .a_step = dy_stride,
+                  .b = x,
+                  .b_row = x_stride,
+                  .b_step = 1,
+                  .M = O,
+                  .K = R,
+                  .N = I,
+                  .add = true},
         .rows = O < 4 * WEIGHT_ROWS ? WEIGHT_ROWS_SMALL : WEIGHT_ROWS,
-        .columns = piece(I),
+        .bias_grad = db,
     };
-    p.across = threads_blocks(I, p.columns);
-    threads_run(pool, threads_blocks(O, p.rows) * p.across, weights_block, &p);
+    run(pool, &j, weights_block);
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * linear.h -- y = x w' + b over BLAS, with the same bits whatever the surroundings.
+ * linear.h -- y = x w' + b, with the same bits whatever the surroundings.
  *
  * Arrays of rows are given with their stride in reals, so that several layers can read
  * and write column ranges of one array.  Products are cut into fixed blocks of their
- * output, one BLAS call each, made from our own threads; BLAS itself runs serially.
+ * output, shared by our own threads (model/product.h, model/threads.h).
  *
  * A row of y depends on its row of x alone, bit for bit: not on R, not on its place.
- * That takes room: x and y have linear_rows(R) rows, of which those past R are read
- * and written but mean nothing.
  */
 #ifndef LINEAR_H
 #define LINEAR_H
@@ -23,12 +21,6 @@ struct threads;
 struct linear_map {
     const real *w, *b;
 };
-
-/* Rows to provide for R rows. */
-size_t linear_rows(size_t R);
-
-/* Tells BLAS to use the calling thread only.  Cheap; any number of times. */
-void linear_start(void);
 
 /* y (R,O) = x (R,I) w' (O,I) + b (O); b may be NULL. */
 void linear_forward(struct threads *pool, real *y, size_t y_stride, const real *x,

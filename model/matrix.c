@@ -4,6 +4,11 @@
 #include <cblas.h>
 #undef I /* of <complex.h>, which cblas.h includes */
 
+void matrix_start(void)
+{
+    openblas_set_num_threads(1);
+}
+
 void matrix_nn(real *y, const real *a, const real *b, size_t I, size_t K, size_t J,
                real scale, real keep)
 {

@@ -12,6 +12,9 @@
 
 #include "base/real.h"
 
+/* Tells BLAS to use the calling thread only.  Cheap; any number of times. */
+void matrix_start(void);
+
 /* y (I,J) = keep y + scale a (I,K) b (K,J) */
 void matrix_nn(real *y, const real *a, const real *b, size_t I, size_t K, size_t J,
                real scale, real keep);

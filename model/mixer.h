@@ -12,9 +12,9 @@
  * stands around it (model/trunk.h): FRWKV's own, so that cores can be compared, or the
  * projections of each core's source.
  *
- * Arrays of B T rows have linear_rows(B T) of them (model/linear.h).  Parameters are one
- * block, theta, in the order in which mixer_params() reports them.  Nothing is allocated
- * inside forward, backward and step: what they need is carved beforehand.
+ * Parameters are one block, theta, in the order in which mixer_params() reports them.
+ * Nothing is allocated inside forward, backward and step: what they need is carved
+ * beforehand.
  */
 #ifndef MIXER_H
 #define MIXER_H

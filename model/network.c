@@ -15,6 +15,7 @@
 #include "model/head.h"
 #include "model/lift.h"
 #include "model/linear.h"
+#include "model/matrix.h"
 #include "model/mixer.h"
 #include "model/revin.h"
 #include "model/tensors.h"
@@ -192,10 +193,10 @@ static void derive(struct network *n)
 static void carve(struct network *n, struct arena *arena)
 {
     const struct network_config *const c = &n->config;
-    const size_t B = n->max_batch, rows = B * c->V, R = linear_rows(rows);
+    const size_t B = n->max_batch, rows = B * c->V, R = rows;
     /* Spectra: one of each patch of each series. */
-    const size_t F = n->lift.F, spectra = rows * pieces_of(c), RS = linear_rows(spectra);
-    const size_t DF = linear_rows(rows * tokens_of(c)) * branch_out(&n->branch_config);
+    const size_t F = n->lift.F, spectra = rows * pieces_of(c), RS = spectra;
+    const size_t DF = rows * tokens_of(c) * branch_out(&n->branch_config);
     n->level = c->season ? arena_reals(arena, rows * c->L) : NULL;
     n->z = arena_reals(arena, R * c->L);
     n->mean = arena_reals(arena, R);
@@ -233,7 +234,7 @@ static struct network *shape_new(const struct network_config *config, size_t max
                                  bool training, struct threads *pool, struct arena *arena,
                                  struct err *err)
 {
-    linear_start();
+    matrix_start();
     if (network_check(config, max_batch, err))
         return NULL;
     const size_t L = config->L / pieces_of(config);

@@ -408,7 +408,7 @@ static void *rwkv7_tape(const struct mixer_config *config, size_t B, size_t T,
 {
     const struct rwkv7_core core = {
         .T = T, .N = config->C / config->H, .turned = config->mixer == &rwkv7x_mixer};
-    const size_t R = linear_rows(B * T), states = rwkv7_core_states(&core);
+    const size_t R = B * T, states = rwkv7_core_states(&core);
     const struct tape t = {
         .w_slope = arena_reals(arena, R * config->C),
         .kappa = arena_reals(arena, R * config->C),
@@ -425,7 +425,7 @@ static void *rwkv7_work(const struct mixer_config *config, size_t B, size_t T,
 {
     const struct rwkv7_core core = {
         .T = T, .N = config->C / config->H, .turned = config->mixer == &rwkv7x_mixer};
-    const size_t R = linear_rows(B * T), C = config->C;
+    const size_t R = B * T, C = config->C;
     struct work w = {.lane_size = (rwkv7_core_work(&core, training) + 15) / 16 * 16};
     w.lanes = arena_reals(arena, LANES * w.lane_size);
     if (training) {

@@ -47,7 +47,7 @@ void *sequence_tape(const struct mixer_config *config, size_t B, size_t T,
                     struct arena *arena)
 {
     struct sequence_tape t = {0};
-    const size_t reals = linear_rows(B * T) * config->C;
+    const size_t reals = B * T * config->C;
     if (is_straight(config))
         t.core = core_tape(config, B, T, arena);
     else
@@ -68,7 +68,7 @@ void *sequence_work(const struct mixer_config *config, size_t B, size_t T, bool 
         .d_bonus = training ? arena_reals(arena, B * config->C) : NULL,
     };
     if (training && !is_straight(config)) {
-        const size_t reals = linear_rows(B * T) * config->C;
+        const size_t reals = B * T * config->C;
         w.d_o = arena_reals(arena, reals);
         for (size_t i = 0; i < inputs_of(config); i++)
             w.d_in[i] = arena_reals(arena, reals);

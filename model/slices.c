@@ -110,12 +110,12 @@ void *slices_work(const struct mixer_config *config, size_t B, size_t T, bool tr
                      .training = training};
     w.lanes = arena_reals(arena, w.lanes_count * w.lane_size);
     if (extra) {
-        w.pre = arena_reals(arena, linear_rows(B * T) * extra);
+        w.pre = arena_reals(arena, B * T * extra);
         w.bias = arena_reals(arena, extra);
     }
     if (training && extra) {
         w.d_extra = arena_reals(arena, B * T * extra);
-        w.d_pre = arena_reals(arena, linear_rows(B * T) * extra);
+        w.d_pre = arena_reals(arena, B * T * extra);
         w.d_bias = arena_reals(arena, extra);
     }
     if (training && s.part)

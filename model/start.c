@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/model.h"
 
-#include "model/linear.h"
+#include "model/matrix.h"
 
 void model_start(void)
 {
-    linear_start();
+    matrix_start();
 }

@@ -113,7 +113,7 @@ static size_t native_size(const struct mixer_config *config)
 static void *native_tape(const struct mixer_config *config, size_t B, size_t T,
                          struct arena *arena)
 {
-    const size_t reals = linear_rows(B * T) * config->C;
+    const size_t reals = B * T * config->C;
     struct tape t = {.o = arena_reals(arena, reals),
                      .sequence = sequence_tape(config, B, T, arena)};
     for (size_t i = 0; i < (is_gated(config) ? MAPS : MAPS - 1); i++)
@@ -134,7 +134,7 @@ static void *native_work(const struct mixer_config *config, size_t B, size_t T,
                          bool training, struct arena *arena)
 {
     struct work w = {.sequence = sequence_work(config, B, T, training, arena)};
-    const size_t reals = linear_rows(B * T) * config->C;
+    const size_t reals = B * T * config->C;
     if (training) {
         real **const by_row[] = {&w.d_y, &w.d_out, &w.d_o, &w.d_raw};
         for (size_t i = 0; i < sizeof by_row / sizeof *by_row; i++)

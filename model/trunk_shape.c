@@ -115,7 +115,7 @@ void *trunk_frwkv_tape(const struct mixer_config *config, size_t B, size_t T,
                        struct arena *arena)
 {
     const struct trunk_shape s = trunk_shape(config, B, T);
-    const size_t R = linear_rows(s.R);
+    const size_t R = s.R;
     struct trunk_tape t = {
         .first = arena_reals(arena, R * s.M),
         .active = arena_reals(arena, R * MLPS * s.E),
@@ -135,7 +135,7 @@ void *trunk_frwkv_work(const struct mixer_config *config, size_t B, size_t T,
                        bool training, struct arena *arena)
 {
     const struct trunk_shape s = trunk_shape(config, B, T);
-    const size_t R = linear_rows(s.R);
+    const size_t R = s.R;
     struct trunk_work w = {
         .bias = arena_reals(arena, s.M),
         .o = arena_reals(arena, R * s.C),

@@ -37,7 +37,8 @@ short=$(value .id)
 
 progressed() {
     get "/v1/jobs/$long"
-    [ "$(value '.progress.step // 0')" -gt 0 ]
+    # The rate is that of whole steps, so it comes after the first.
+    [ "$(value '(.progress.steps_per_s // 0) > 0')" = true ]
 }
 check "a running job shows its progress" wait_for 30 progressed
 check "with phase, epoch, loss, rate and ETA" sh -c "printf %s '$body' | jq -e '.progress

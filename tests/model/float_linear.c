@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/linear.h"
+#include "model/matrix.h"
 
 #include "tests/model/gradient.h"
 
@@ -38,7 +39,7 @@ static void a_row_depends_on_itself_alone(void **state)
 
 int main(void)
 {
-    linear_start();
+    matrix_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_depends_on_itself_alone),
     };

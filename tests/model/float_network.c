@@ -2,6 +2,7 @@
 #include "model/network.h"
 
 #include "model/linear.h"
+#include "model/matrix.h"
 #include "model/mixer.h"
 #include "model/threads.h"
 #include "tests/model/gradient.h"
@@ -277,7 +278,7 @@ static void calls_allocate_nothing(void **state)
 
 int main(void)
 {
-    linear_start();
+    matrix_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(float_is_double),
         cmocka_unit_test(extremes_stay_finite),

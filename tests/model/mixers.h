@@ -105,7 +105,7 @@ static inline struct mixer_config variant_config(const struct variant *v, size_t
 
 static inline void fixture_carve(struct fixture *f, bool training, struct arena *arena)
 {
-    const size_t rows = linear_rows(f->call.B * f->call.T) * f->config.C;
+    const size_t rows = (f->call.B * f->call.T) * f->config.C;
     f->tape = mixer_tape(&f->config, f->call.B, f->call.T, arena);
     f->work = mixer_work(&f->config, f->call.B, f->call.T, training, arena);
     f->theta = arena_reals(arena, f->tensors.size);

@@ -2,6 +2,7 @@
 #include "model/encoder.h"
 
 #include "model/linear.h"
+#include "model/matrix.h"
 #include "tests/model/gradient.h"
 
 enum { B = 2, T = 5, C = 8, N_X = B * T * C };
@@ -18,7 +19,7 @@ struct fixture {
 
 static void carve(struct fixture *f, struct arena *arena)
 {
-    const size_t rows = linear_rows(B * T) * C;
+    const size_t rows = B * T * C;
     f->tape = encoder_tape(&f->config, B, T, arena);
     f->work = encoder_work(&f->config, B, T, true, arena);
     f->theta = arena_reals(arena, f->tensors.size);
@@ -100,7 +101,7 @@ static void its_tensors_follow_the_mixers(void **state)
 
 int main(void)
 {
-    linear_start();
+    matrix_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients),
         cmocka_unit_test(its_tensors_follow_the_mixers),

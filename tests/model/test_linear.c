@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/linear.h"
+#include "model/matrix.h"
 
 #include "model/threads.h"
 #include "tests/model/gradient.h"
@@ -81,7 +82,7 @@ static void threads_change_no_bit(void **state)
     (void)state;
     const size_t R = 224, K = 100, O = 300;
     struct threads *const pool = threads_start(4);
-    fill_normal(x, linear_rows(R) * K, 1, 1);
+    fill_normal(x, R * K, 1, 1);
     fill_normal(w, O * K, 2, 1);
     linear_forward(NULL, y, O, x, K, w, b, R, K, O);
     linear_forward(pool, y2, O, x, K, w, b, R, K, O);
@@ -96,7 +97,7 @@ static void threads_change_no_bit(void **state)
 
 int main(void)
 {
-    linear_start();
+    matrix_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_is_the_plain_loop),
         cmocka_unit_test(backward_is_the_plain_loop),

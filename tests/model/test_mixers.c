@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The G rows of mixers.md, section 8: what holds for every mixer, in every mode. */
+#include "model/matrix.h"
 #include "tests/model/mixers.h"
 
 static const struct {
@@ -336,7 +337,7 @@ static void what_cannot_be_is_refused(void **state)
 
 int main(void)
 {
-    linear_start();
+    matrix_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(g1_gradients),
         cmocka_unit_test(g1_gradients_in_every_direction),

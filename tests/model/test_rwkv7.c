@@ -2,6 +2,7 @@
 #include "model/rwkv7.h"
 
 #include "model/linear.h"
+#include "model/matrix.h"
 #include "model/threads.h"
 #include "tests/model/gradient.h"
 #include "tests/model/rwkv7_plain.h"
@@ -20,7 +21,7 @@ struct fixture {
 
 static void carve(struct fixture *f, struct arena *arena)
 {
-    const size_t rows = linear_rows(f->call.B * f->call.T) * f->config.C;
+    const size_t rows = (f->call.B * f->call.T) * f->config.C;
     f->tape = mixer_tape(&f->config, f->call.B, f->call.T, arena);
     f->work = mixer_work(&f->config, f->call.B, f->call.T, true, arena);
     f->theta = arena_reals(arena, f->tensors.size);
@@ -236,7 +237,7 @@ static void mixers_are_found_by_name(void **state)
 
 int main(void)
 {
-    linear_start();
+    matrix_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_is_the_formulas),
         cmocka_unit_test(gradients),
