@@ -65,6 +65,24 @@ void grid_name(struct grid *grid, size_t col, const char *name)
 
 /* ---- filling ----------------------------------------------------------------------- */
 
+/* Knuth's two-sum: what the addition rounds away goes to low. */
+static void add_to(double *sum, double *low, double more)
+{
+    const double was = *sum;
+    *sum = was + more;
+    const double part = *sum - was;
+    const double lost = (was - (*sum - part)) + (more - part);
+    *low = isfinite(*sum) ? *low + lost : 0;
+}
+
+/* What a counter gains from one sample to the next: after a fall it began from zero. */
+static void add_rise(double *rise, double *low, double before, double now)
+{
+    add_to(rise, low, now);
+    if (now >= before)
+        add_to(rise, low, -before);
+}
+
 void summary_add(struct summary *summary, struct sample sample)
 {
     const double value = sample.value;
@@ -83,11 +101,10 @@ void summary_add(struct summary *summary, struct sample sample)
         };
         return;
     }
-    /* A fall is a restart from zero. */
-    summary->rise += value - (value < summary->last ? 0 : summary->last);
+    add_rise(&summary->rise, &summary->rise_low, summary->last, value);
     summary->least = value < summary->least ? value : summary->least;
     summary->most = value > summary->most ? value : summary->most;
-    summary->sum += value;
+    add_to(&summary->sum, &summary->sum_low, value);
     summary->last = value;
     summary->last_ms = sample.time_ms;
     summary->count++;
@@ -98,7 +115,7 @@ static double step_value(const struct grid_column *column)
     const struct summary *const step = &column->step;
     switch (column->how) {
     case AGGREGATE_MEAN:
-        return step->sum / (double)step->count;
+        return (step->sum + step->sum_low) / (double)step->count;
     case AGGREGATE_LAST:
         return step->last;
     case AGGREGATE_MIN:
@@ -106,11 +123,12 @@ static double step_value(const struct grid_column *column)
     case AGGREGATE_MAX:
         return step->most;
     case AGGREGATE_SUM:
-        return step->sum;
+        return step->sum + step->sum_low;
     case AGGREGATE_RATE:
         break;
     }
-    return column->seconds > 0 ? column->rise / column->seconds : (double)NAN;
+    const double rise = column->rise + column->rise_low;
+    return column->took_ms > 0 ? rise / ((double)column->took_ms / 1000) : (double)NAN;
 }
 
 void grid_column_begin(struct grid_column *column, struct grid *grid, size_t col,
@@ -128,7 +146,8 @@ static void row_end(struct grid_column *column)
     if (column->step.count > 0)
         grid->values[column->row * grid->cols + column->col] = step_value(column);
     column->step.count = 0;
-    column->rise = column->seconds = 0;
+    column->rise = column->rise_low = 0;
+    column->took_ms = 0;
 }
 
 static int64_t row_at(const struct grid *grid, int64_t time_ms)
@@ -172,8 +191,8 @@ static void rise_since(struct grid_column *column, struct sample now)
     const struct sample before = column->before;
     if (before.time_ms == INT64_MIN || now.time_ms <= before.time_ms)
         return;
-    column->rise += now.value - (now.value < before.value ? 0 : before.value);
-    column->seconds += (double)(now.time_ms - before.time_ms) / 1000;
+    add_rise(&column->rise, &column->rise_low, before.value, now.value);
+    column->took_ms += now.time_ms - before.time_ms;
 }
 
 void grid_column_sample(struct grid_column *column, struct sample sample)
@@ -194,14 +213,16 @@ void grid_column_summary(struct grid_column *column, const struct summary *summa
     if (row_begin(column, summary->first_ms)) {
         struct summary *const step = &column->step;
         rise_since(column, (struct sample){summary->first_ms, summary->first});
-        column->rise += summary->rise;
-        column->seconds += (double)(summary->last_ms - summary->first_ms) / 1000;
+        add_to(&column->rise, &column->rise_low, summary->rise);
+        column->rise_low += summary->rise_low;
+        column->took_ms += summary->last_ms - summary->first_ms;
         if (step->count == 0) {
             *step = *summary;
         } else {
             step->least = summary->least < step->least ? summary->least : step->least;
             step->most = summary->most > step->most ? summary->most : step->most;
-            step->sum += summary->sum;
+            add_to(&step->sum, &step->sum_low, summary->sum);
+            step->sum_low += summary->sum_low;
             step->last = summary->last;
             step->count += summary->count;
         }

@@ -29,8 +29,11 @@ struct sample {
 struct summary {
     int64_t first_ms, last_ms;
     uint32_t count; /* 0: there were none, and nothing else counts */
-    double first, last, least, most, sum;
-    double rise; /* of a counter from the first to the last; a fall is a reset */
+    double first, last, least, most;
+    /* Each with what its rounding lost, so that the parts of a step give the same bits
+     * however it was parted. */
+    double sum, sum_low;
+    double rise, rise_low; /* of a counter from first to last; a fall is a reset */
 };
 
 /* Adds a sample that comes after all so far.  A NaN is none. */
@@ -85,7 +88,8 @@ struct grid_column {
     enum aggregate how;
     int64_t begin_ms, end_ms; /* of the row */
     struct summary step;      /* of the row so far */
-    double rise, seconds;     /* the same, from the sample before each */
+    double rise, rise_low;    /* the same, from the sample before each */
+    int64_t took_ms;          /* by that rise */
     struct sample before;     /* the last one; time INT64_MIN: none yet */
 };
 void grid_column_begin(struct grid_column *column, struct grid *grid, size_t col,
