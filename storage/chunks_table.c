@@ -17,9 +17,16 @@ static int64_t bits_of(double value)
 
 static int64_t crc_of(const struct chunk_row *row)
 {
-    const int64_t field[] = {row->series,  row->samples,       row->first_ms,
-                             row->last_ms, bits_of(row->last), row->data};
-    return (int64_t)crc32_z(0, (const void *)field, sizeof field);
+    const int64_t field[] = {row->series,
+                             row->samples,
+                             row->first_ms,
+                             row->last_ms,
+                             bits_of(row->last),
+                             row->data,
+                             1};
+    /* Rows of before there were any rolled ones stay as they are. */
+    const size_t count = sizeof field / sizeof *field - !row->rolled;
+    return (int64_t)crc32_z(0, (const void *)field, count * sizeof *field);
 }
 
 /* ---- rows ----------------------------------------------------------------------- */
@@ -32,9 +39,10 @@ int chunks_insert(sqlite3 *db, struct chunk_row *row, const void *bytes, size_t 
     row->data = sqlite3_last_insert_rowid(db);
     return sql_run(db, err,
                    "INSERT INTO chunks(series, first_ms, last_ms, samples, last_bits, "
-                   "data, crc) VALUES(?, ?, ?, ?, ?, ?, ?)",
-                   "iiiiiii", (int64_t)row->series, row->first_ms, row->last_ms,
-                   (int64_t)row->samples, bits_of(row->last), row->data, crc_of(row)) < 0
+                   "data, crc, rolled) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                   "iiiiiiii", (int64_t)row->series, row->first_ms, row->last_ms,
+                   (int64_t)row->samples, bits_of(row->last), row->data, crc_of(row),
+                   (int64_t)row->rolled) < 0
                ? -1
                : 0;
 }
@@ -50,7 +58,7 @@ int chunks_delete(sqlite3 *db, const struct chunk_row *row, struct err *err)
 }
 
 #define ROW_COLUMNS                                                                      \
-    "c.series, c.samples, c.first_ms, c.last_ms, c.last_bits, c.data, c.crc"
+    "c.series, c.samples, c.first_ms, c.last_ms, c.last_bits, c.data, c.crc, c.rolled"
 
 static int read_row(sqlite3_stmt *stmt, struct chunk_row *row, struct err *err)
 {
@@ -61,6 +69,7 @@ static int read_row(sqlite3_stmt *stmt, struct chunk_row *row, struct err *err)
         .first_ms = sqlite3_column_int64(stmt, 2),
         .last_ms = sqlite3_column_int64(stmt, 3),
         .data = sqlite3_column_int64(stmt, 5),
+        .rolled = sqlite3_column_int64(stmt, 7) != 0,
     };
     memcpy(&row->last, &bits, sizeof bits);
     if (sqlite3_column_int64(stmt, 6) == crc_of(row))
@@ -106,20 +115,31 @@ int chunks_load(sqlite3 *db, struct head *head, uint32_t series_count, struct er
 
 /* ---- walks ---------------------------------------------------------------------- */
 
-int chunk_scan_init(struct chunk_scan *scan, sqlite3 *db, struct err *err)
+#define SCAN(which)                                                                      \
+    "SELECT " ROW_COLUMNS ", d.bytes FROM chunks c LEFT JOIN chunk_data d "              \
+    "ON d.id = c.data WHERE c.series = ?1 " which "AND c.first_ms < ?3 AND "             \
+    "c.first_ms >= coalesce((SELECT max(first_ms) FROM chunks c WHERE series = "         \
+    "?1 " which "AND first_ms <= ?2), ?2) ORDER BY c.first_ms"
+
+static int scan_init(struct chunk_scan *scan, sqlite3 *db, const char *sql,
+                     struct err *err)
 {
     *scan = (struct chunk_scan){0};
-    scan->stmt = sql_query(
-        db, err,
-        "SELECT " ROW_COLUMNS ", d.bytes FROM chunks c LEFT JOIN chunk_data d "
-        "ON d.id = c.data WHERE c.series = ?1 AND c.first_ms < ?3 AND c.first_ms >= "
-        "coalesce((SELECT max(first_ms) FROM chunks WHERE series = ?1 AND "
-        "first_ms <= ?2), ?2) ORDER BY c.first_ms",
-        "");
+    scan->stmt = sql_query(db, err, sql, "");
     if (!scan->stmt)
         return -1;
     scan->coder = chunk_coder_new();
     return 0;
+}
+
+int chunk_scan_init(struct chunk_scan *scan, sqlite3 *db, struct err *err)
+{
+    return scan_init(scan, db, SCAN(""), err);
+}
+
+int chunk_scan_init_loose(struct chunk_scan *scan, sqlite3 *db, struct err *err)
+{
+    return scan_init(scan, db, SCAN("AND c.rolled = 0 "), err);
 }
 
 void chunk_scan_fini(struct chunk_scan *scan)
@@ -151,7 +171,7 @@ int chunk_scan_next(struct chunk_scan *scan, struct err *err)
 
 static int decode(struct chunk_scan *scan, struct err *err)
 {
-    enum { BYTES = 7 };
+    enum { BYTES = 8 };
     const struct chunk_row *const row = &scan->row;
     const void *const bytes = sqlite3_column_blob(scan->stmt, BYTES);
     const size_t len = (size_t)sqlite3_column_bytes(scan->stmt, BYTES);

@@ -10,6 +10,7 @@
 #define STORAGE_CHUNKS_TABLE_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "storage/chunk.h"
@@ -20,6 +21,7 @@ struct chunk_row {
     int64_t first_ms, last_ms;
     double last; /* the value at last_ms */
     int64_t data;
+    bool rolled; /* its hours are summed up beside it (rollup.h) */
 };
 
 /* Adds bytes and row; sets row->data. */
@@ -39,6 +41,8 @@ struct chunk_scan {
     size_t cap;
 };
 int chunk_scan_init(struct chunk_scan *scan, sqlite3 *db, struct err *err);
+/* Over those only that are not rolled. */
+int chunk_scan_init_loose(struct chunk_scan *scan, sqlite3 *db, struct err *err);
 void chunk_scan_fini(struct chunk_scan *scan);
 
 /* Chunks that have an instant in [from_ms, to_ms) between their first and last, and

@@ -9,8 +9,9 @@
  *
  *     begin   ids boundary .. boundary + CARRY_IDS of the log are set aside for what is
  *             carried; everything appended from now on comes after them
- *     slice   new chunks in, replaced ones out, a carried batch at its id; after the
- *             commit the head drops what the chunks hold bit for bit
+ *     slice   new chunks and their hours (rollup.h) in, replaced ones out, a carried
+ *             batch at its id; after the commit the head drops what the chunks hold bit
+ *             for bit
  *     trim    rows of the log below the boundary go, oldest first
  *     shrink  the file gives back the pages that this freed, but for a reserve
  *
@@ -45,7 +46,7 @@ struct compactor {
     struct err outcome;       /* of the last pass */
     atomic_size_t left;       /* samples in the head after it */
 
-    atomic_uint_fast64_t passes, failures, chunks, samples, bytes; /* figures */
+    atomic_uint_fast64_t passes, failures, chunks, samples, bytes, rolled_bytes;
 };
 
 /* The writer's thread lives between these two. */
@@ -57,7 +58,7 @@ void compactor_stop(struct store *store);
 /* On the writer thread, after a commit: wakes the thread when there is enough to do. */
 void compactor_notice(struct store *store);
 
-/* ---- slice.c, slice_write.c ---- */
+/* ---- slice.c, slice_roll.c, slice_write.c ---- */
 
 /* What one transaction of a pass writes. */
 struct slice *slice_new(struct store *store, struct err *err);

@@ -29,6 +29,7 @@ static const struct {
     COUNTER("frwkvd_storage_chunks_written_total", compactor.chunks, 1),
     COUNTER("frwkvd_storage_chunk_samples_written_total", compactor.samples, 1),
     COUNTER("frwkvd_storage_chunk_bytes_written_total", compactor.bytes, 1),
+    COUNTER("frwkvd_storage_rollup_bytes_written_total", compactor.rolled_bytes, 1),
 #undef COUNTER
 };
 

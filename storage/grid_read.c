@@ -28,6 +28,37 @@ static int begin(struct reader *reader, struct store *store,
     return reader_begin(reader, store, &read, err);
 }
 
+/* Whether all rows begin at full hours. */
+static bool of_hours(const struct grid *grid)
+{
+    bool full =
+        grid->step_ms % ROLLUP_HOUR_MS == 0 && grid->start_ms % ROLLUP_HOUR_MS == 0;
+    for (size_t row = 1; full && grid->zone && row <= grid->rows; row++)
+        full = grid_time_ms(grid, row) % ROLLUP_HOUR_MS == 0;
+    return full;
+}
+
+static int fill_hours(struct reader *reader, struct grid *grid, size_t col,
+                      enum aggregate how, struct err *err)
+{
+    struct grid_column column;
+    grid_column_begin(&column, grid, col, how);
+    const int status = reader_hours(reader, col, &column, err);
+    grid_column_end(&column);
+    return status;
+}
+
+static int fill_samples(struct reader *reader, struct grid *grid, size_t col,
+                        enum aggregate how, struct err *err)
+{
+    const struct sample *samples;
+    size_t count;
+    if (reader_read(reader, col, &samples, &count, err))
+        return -1;
+    grid_fill(grid, col, samples, count, how);
+    return 0;
+}
+
 int store_grid(struct store *store, const struct store_grid_wish *wish, struct grid *out,
                struct err *err)
 {
@@ -39,14 +70,12 @@ int store_grid(struct store *store, const struct store_grid_wish *wish, struct g
     out->zone = wish->zone;
     struct reader reader;
     uint32_t *const ids = mem_new(wish->count, sizeof *ids);
+    const bool hours = of_hours(out);
     int status = begin(&reader, store, wish, out, ids, err);
     for (size_t col = 0; status == 0 && col < wish->count; col++) {
-        const struct sample *samples;
-        size_t count;
-        status = reader_read(&reader, col, &samples, &count, err);
         grid_name(out, col, wish->names[col]);
-        if (status == 0)
-            grid_fill(out, col, samples, count, wish->how);
+        status = hours ? fill_hours(&reader, out, col, wish->how, err)
+                       : fill_samples(&reader, out, col, wish->how, err);
     }
     reader_end(&reader);
     free(ids);

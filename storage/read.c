@@ -47,21 +47,29 @@ int reader_begin(struct reader *reader, struct store *store, const struct read_w
                      now ? own->limit : 0, &reader->head, err);
 }
 
+static void range_fini(struct range *range)
+{
+    free(range->chunks.at);
+    free(range->both.at);
+    free(range->undo);
+}
+
 void reader_end(struct reader *reader)
 {
     chunk_scan_fini(&reader->scan);
+    chunk_scan_fini(&reader->loose);
+    rollup_scan_fini(&reader->rollups);
     sqlite3_finalize(reader->revisions);
     if (reader->db && !sqlite3_get_autocommit(reader->db))
         sql_exec(reader->db, "ROLLBACK", NULL);
     store_reader_give(reader->store, reader->db);
     head_copy_fini(&reader->head);
-    free(reader->chunks.at);
-    free(reader->both.at);
-    free(reader->undo);
+    range_fini(&reader->range);
+    range_fini(&reader->inside);
+    free(reader->hours.at);
 }
 
-/* Takes a connection, and with it one moment of the database. */
-static int connect(struct reader *reader, struct err *err)
+int reader_connect(struct reader *reader, struct err *err)
 {
     if (reader->db)
         return 0;
@@ -86,12 +94,11 @@ static int samples_room(struct samples *list, size_t more, struct err *err)
 }
 
 /* What the chunks of a series hold in [from_ms, to_ms), at most limit (0: all). */
-static int read_chunks(struct reader *reader, uint32_t id, int64_t from_ms, int64_t to_ms,
-                       size_t limit, struct err *err)
+static int read_chunks(struct chunk_scan *scan, uint32_t id, int64_t from_ms,
+                       int64_t to_ms, size_t limit, struct samples *out, struct err *err)
 {
-    struct samples *const out = &reader->chunks;
-    struct chunk_scan *const scan = &reader->scan;
     int status = 0;
+    out->count = 0;
     chunk_scan_seek(scan, id, from_ms, to_ms);
     while ((limit == 0 || out->count < limit) &&
            (status = chunk_scan_next(scan, err)) == 1) {
@@ -134,34 +141,12 @@ static int merge(const struct samples *chunks, const struct samples *head,
     return 0;
 }
 
-/* The samples may be changed: they are read once. */
-static int read_samples(struct reader *reader, size_t i, struct samples *out,
-                        struct err *err)
-{
-    const struct read_wish *const wish = &reader->wish;
-    const size_t begin = i > 0 ? reader->head.end[i - 1] : 0;
-    const struct head_chunks *const held = &reader->head.chunks[i];
-    *out = (struct samples){reader->head.sample + begin, reader->head.end[i] - begin, 0};
-    if (held->samples == 0 || wish->from_ms > held->last_ms ||
-        wish->to_ms <= held->first_ms || wish->from_ms >= wish->to_ms)
-        return 0;
-    reader->chunks.count = reader->both.count = 0;
-    const size_t limit = wish->as_of_ms == AS_OF_NOW ? wish->limit : 0;
-    if (connect(reader, err) ||
-        read_chunks(reader, wish->ids[i], wish->from_ms, wish->to_ms, limit, err))
-        return -1;
-    if (out->count > 0 && merge(&reader->chunks, out, &reader->both, err))
-        return -1;
-    *out = out->count > 0 ? reader->both : reader->chunks;
-    return 0;
-}
-
 /* ---- as of ---------------------------------------------------------------------- */
 
 static int read_undos(struct reader *reader, uint32_t id, int64_t from_ms, int64_t to_ms,
-                      int64_t as_of_ms, struct err *err)
+                      struct range *range, struct err *err)
 {
-    if (connect(reader, err))
+    if (reader_connect(reader, err))
         return -1;
     if (!reader->revisions &&
         !(reader->revisions = sql_query(
@@ -174,21 +159,19 @@ static int read_undos(struct reader *reader, uint32_t id, int64_t from_ms, int64
     sqlite3_bind_int64(stmt, 1, id);
     sqlite3_bind_int64(stmt, 2, from_ms);
     sqlite3_bind_int64(stmt, 3, to_ms);
-    sqlite3_bind_int64(stmt, 4, as_of_ms);
+    sqlite3_bind_int64(stmt, 4, reader->wish.as_of_ms);
     int status;
-    reader->undo_count = 0;
     while ((status = sql_step(stmt, err)) == 1) {
         const int64_t time_ms = sqlite3_column_int64(stmt, 0);
-        if (reader->undo_count > 0 &&
-            reader->undo[reader->undo_count - 1].time_ms == time_ms)
+        if (range->undo_count > 0 &&
+            range->undo[range->undo_count - 1].time_ms == time_ms)
             continue; /* the first one tells */
-        if (reader->undo_count == reader->undo_cap) {
-            reader->undo_cap = reader->undo_cap ? 2 * reader->undo_cap : 16;
-            reader->undo =
-                mem_resize(reader->undo, reader->undo_cap, sizeof *reader->undo);
+        if (range->undo_count == range->undo_cap) {
+            range->undo_cap = range->undo_cap ? 2 * range->undo_cap : 16;
+            range->undo = mem_resize(range->undo, range->undo_cap, sizeof *range->undo);
         }
         const int64_t bits = sqlite3_column_int64(stmt, 1);
-        struct undo *const undo = &reader->undo[reader->undo_count++];
+        struct undo *const undo = &range->undo[range->undo_count++];
         undo->time_ms = time_ms;
         undo->had_old = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
         memcpy(&undo->old, &bits, sizeof bits);
@@ -198,9 +181,9 @@ static int read_undos(struct reader *reader, uint32_t id, int64_t from_ms, int64
 }
 
 /*
- * Both lists are sorted by time and every undone instant is among the samples, but for
- * one: a revision that was committed after the samples were read.  It is skipped, since
- * undoing it would change nothing.
+ * Both lists are sorted by time.  An undone instant may be among none of the samples: one
+ * of a rolled chunk where only loose ones were read, or of a revision that was committed
+ * after the head was copied, which undoing would not change.
  */
 static size_t undo_all(struct sample *samples, size_t count, const struct undo *undo,
                        size_t undo_count)
@@ -220,20 +203,56 @@ static size_t undo_all(struct sample *samples, size_t count, const struct undo *
     return kept;
 }
 
+/* The part of the head's copy of series i in [from_ms, to_ms). */
+static struct samples head_part(const struct reader *reader, size_t i, int64_t from_ms,
+                                int64_t to_ms)
+{
+    const size_t first = i > 0 ? reader->head.end[i - 1] : 0;
+    const size_t count = reader->head.end[i] - first;
+    struct sample *const sample = reader->head.sample + first;
+    const size_t begin = samples_before(sample, count, from_ms);
+    const size_t end = samples_before(sample, count, to_ms);
+    return (struct samples){sample + begin, end > begin ? end - begin : 0, 0};
+}
+
+int reader_range(struct reader *reader, size_t i, struct chunk_scan *scan,
+                 int64_t from_ms, int64_t to_ms, struct range *range, struct samples *out,
+                 struct err *err)
+{
+    const struct read_wish *const wish = &reader->wish;
+    const struct head_chunks *const held = &reader->head.chunks[i];
+    const bool now = wish->as_of_ms == AS_OF_NOW;
+    const struct samples head = head_part(reader, i, from_ms, to_ms);
+    range->chunks.count = range->both.count = range->undo_count = 0;
+    *out = head;
+    if (from_ms >= to_ms)
+        return 0;
+    if (held->samples > 0 && from_ms <= held->last_ms && to_ms > held->first_ms &&
+        (reader_connect(reader, err) ||
+         read_chunks(scan, wish->ids[i], from_ms, to_ms, now ? wish->limit : 0,
+                     &range->chunks, err)))
+        return -1;
+    if (!now && read_undos(reader, wish->ids[i], from_ms, to_ms, range, err))
+        return -1;
+    if (head.count == 0) {
+        *out = range->chunks;
+    } else if (range->chunks.count > 0 || range->undo_count > 0) {
+        if (merge(&range->chunks, &head, &range->both, err))
+            return -1;
+        *out = range->both;
+    }
+    out->count = undo_all(out->at, out->count, range->undo, range->undo_count);
+    return 0;
+}
+
 int reader_read(struct reader *reader, size_t i, const struct sample **out, size_t *count,
                 struct err *err)
 {
     const struct read_wish *const wish = &reader->wish;
     struct samples samples;
-    if (read_samples(reader, i, &samples, err))
+    if (reader_range(reader, i, &reader->scan, wish->from_ms, wish->to_ms, &reader->range,
+                     &samples, err))
         return -1;
-    if (wish->as_of_ms != AS_OF_NOW) {
-        if (read_undos(reader, wish->ids[i], wish->from_ms, wish->to_ms, wish->as_of_ms,
-                       err))
-            return -1;
-        samples.count =
-            undo_all(samples.at, samples.count, reader->undo, reader->undo_count);
-    }
     *out = samples.at;
     *count = wish->limit > 0 && samples.count > wish->limit ? wish->limit : samples.count;
     return 0;

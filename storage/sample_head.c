@@ -30,7 +30,7 @@ void head_fini(struct head *head)
 }
 
 /* Index of the first of count samples that is not before time_ms. */
-static size_t lower_bound(const struct sample *sample, size_t count, int64_t time_ms)
+size_t samples_before(const struct sample *sample, size_t count, int64_t time_ms)
 {
     size_t from = 0;
     while (count > 0) {
@@ -191,7 +191,7 @@ static int look_up(struct head *head, const struct head_late *late, head_below *
 {
     const struct head_series *const series = series_at(head, late->id);
     const size_t count = series->count + series->pending;
-    const size_t at = lower_bound(series->sample, count, late->time_ms);
+    const size_t at = samples_before(series->sample, count, late->time_ms);
     *present = (struct present){.in_head = at < count &&
                                            series->sample[at].time_ms == late->time_ms};
     if (present->in_head)
@@ -246,7 +246,7 @@ static void merge(struct head_series *series, const struct head_late *change, si
     struct sample *const sample = series->sample;
     size_t from = series->count, to = series->count + inserts;
     while (n-- > 0) {
-        const size_t at = lower_bound(sample, from, change[n].time_ms);
+        const size_t at = samples_before(sample, from, change[n].time_ms);
         const bool exists = at < from && sample[at].time_ms == change[n].time_ms;
         const size_t behind = from - at - exists;
         memmove(&sample[to - behind], &sample[from - behind], behind * sizeof *sample);
@@ -262,7 +262,8 @@ static size_t inserts_among(const struct head_series *series,
 {
     size_t inserts = 0;
     for (size_t i = 0; i < n; i++) {
-        const size_t at = lower_bound(series->sample, series->count, change[i].time_ms);
+        const size_t at =
+            samples_before(series->sample, series->count, change[i].time_ms);
         inserts += at == series->count || series->sample[at].time_ms != change[i].time_ms;
     }
     return inserts;
@@ -350,8 +351,8 @@ static const struct sample *within(const struct head *head, uint32_t id, int64_t
     if (id > head->series_count || from_ms >= to_ms)
         return NULL;
     const struct head_series *const series = &head->series[id - 1];
-    const size_t begin = lower_bound(series->sample, series->count, from_ms);
-    *count = lower_bound(series->sample, series->count, to_ms) - begin;
+    const size_t begin = samples_before(series->sample, series->count, from_ms);
+    *count = samples_before(series->sample, series->count, to_ms) - begin;
     if (limit > 0 && *count > limit)
         *count = limit;
     return *count > 0 ? series->sample + begin : NULL;

@@ -113,6 +113,9 @@ void head_replace(struct head *head, uint32_t id, struct sample *samples, size_t
 
 /* ---- any thread ---- */
 
+/* How many of count samples, sorted, come before an instant. */
+size_t samples_before(const struct sample *sample, size_t count, int64_t time_ms);
+
 /* Copies of the samples of some series, all at one moment. */
 struct head_copy {
     struct sample *sample;

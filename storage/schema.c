@@ -18,6 +18,8 @@
  *             2 on ids have gaps: the compactor puts what it leaves in the head into one
  *             (compactor.h), and what the log holds overrides what chunks hold
  * chunks      samples of one series, closed (chunks_table.h).  crc: CRC-32 over the rest
+ *             rolled: the hours are in rollups too
+ * rollups     hours of series (rollups_table.h); they outlive their chunks
  * revisions   what a late or overwriting sample changed.  old_bits are the bits of the
  *             double (REAL forgets the sign of -0.0); null: there was no sample
  * forecasters every definition ever in force; the newest counts, body null: deleted.
@@ -104,6 +106,10 @@ static const char *const MIGRATION[] = {
     "  from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, known_ms INTEGER NOT NULL,"
     "  arrived_ms INTEGER NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;"
     "CREATE INDEX covariates_by_name ON covariates(name, id);",
+
+    "ALTER TABLE chunks ADD COLUMN rolled INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX chunks_loose ON chunks(series, first_ms) WHERE rolled = 0;"
+    "CREATE TABLE rollups(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",
 };
 enum { VERSION = sizeof MIGRATION / sizeof *MIGRATION };
 

@@ -24,7 +24,8 @@ struct slice *slice_new(struct store *store, struct err *err)
     slice->store = store;
     slice->chunk_samples = store->options.chunk_samples;
     slice->reader = store_reader_take(store, err);
-    if (slice->reader && chunk_scan_init(&slice->scan, slice->reader, err) == 0)
+    if (slice->reader && chunk_scan_init(&slice->scan, slice->reader, err) == 0 &&
+        rollup_scan_init(&slice->rollups, slice->reader, err) == 0)
         return slice;
     slice_free(slice);
     return NULL;
@@ -36,8 +37,14 @@ void slice_free(struct slice *slice)
         return;
     slice_unsettle(slice);
     chunk_scan_fini(&slice->scan);
+    rollup_scan_fini(&slice->rollups);
     store_reader_give(slice->store, slice->reader);
     chunk_bytes_fini(&slice->bytes);
+    chunk_bytes_fini(&slice->rolled);
+    free(slice->fresh.at);
+    free(slice->old.at);
+    free(slice->both.at);
+    free(slice->windows.at);
     free(slice->chunks.at);
     free(slice->replaced.at);
     free(slice->ids.at);
@@ -67,7 +74,8 @@ static void add_chunk(struct slice *slice, uint32_t id, const struct sample *sam
                 .samples = (uint32_t)count,
                 .first_ms = samples[0].time_ms,
                 .last_ms = samples[count - 1].time_ms,
-                .last = samples[count - 1].value},
+                .last = samples[count - 1].value,
+                .rolled = rollup_make(&slice->fresh, samples, count)},
         .offset = slice->bytes.len,
         .len = len,
     };
@@ -238,16 +246,22 @@ static int add_samples(struct slice *slice, uint32_t id, const struct sample *sa
 {
     const size_t chunks = slice->chunks.count, replaced = slice->replaced.count;
     const size_t bytes = slice->bytes.len;
+    const size_t windows = slice->windows.count, rolled = slice->rolled.len;
     struct err failure = {0};
     ssize_t stay = -1;
+    slice->fresh.count = 0;
     if (load_rows(slice, id, samples[0].time_ms, INT64_MAX, &failure) == 0)
         stay = add_groups(slice, id, samples, count, squeeze, &failure);
+    if (stay >= 0 && slice_roll(slice, id, replaced, &failure))
+        stay = -1;
     if (stay < 0) {
         if (failure.code != ERR_CORRUPT)
             return err_set(err, failure.code, "%s", failure.msg);
         slice->chunks.count = chunks;
         slice->replaced.count = replaced;
         slice->bytes.len = bytes;
+        slice->windows.count = windows;
+        slice->rolled.len = rolled;
         stay = (ssize_t)count;
     }
     if (slice->chunks.count > chunks)

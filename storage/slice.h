@@ -2,18 +2,26 @@
 /*
  * slice.h -- what one transaction of a compaction writes.
  *
- * slice.c fills it on the compactor's thread, slice_write.c writes it on the writer's.
+ * slice.c and slice_roll.c fill it on the compactor's thread, slice_write.c writes it on
+ * the writer's.
  * The two never work on it at the same time.
  */
 #ifndef STORAGE_SLICE_H
 #define STORAGE_SLICE_H
 
 #include "storage/chunks_table.h"
+#include "storage/rollups_table.h"
 #include "storage/store.h"
 
 struct new_chunk {
     struct chunk_row row;
     size_t offset, len; /* in bytes */
+};
+
+/* Hours of a series, whole; without bytes there are none left. */
+struct new_window {
+    uint32_t series, window;
+    size_t offset, len; /* in rolled */
 };
 
 /* A series as it is to be in the head after the commit. */
@@ -51,8 +59,18 @@ struct slice {
     size_t merged_cap;
     struct list rows; /* struct chunk_row of the series in hand */
 
+    struct rollup_scan rollups;
+    struct summaries fresh;     /* of the new chunks of the series in hand */
+    struct summaries old, both; /* of one window, before and after */
+    struct list windows;        /* struct new_window */
+    struct chunk_bytes rolled;
+
     struct list settled; /* struct settled: the writer's, until the commit */
 };
+
+/* Makes the windows anew that the new chunks of a series lie in, and those they replace:
+ * slice->replaced from that place on. */
+int slice_roll(struct slice *slice, uint32_t id, size_t replaced_from, struct err *err);
 
 /* Forgets what was to be in the head. */
 void slice_unsettle(struct slice *slice);

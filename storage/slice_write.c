@@ -27,6 +27,11 @@ static int write_chunks(struct slice *slice, struct err *err)
         if (chunks_insert(db, &chunk[i].row, slice->bytes.at + chunk[i].offset,
                           chunk[i].len, err))
             return -1;
+    const struct new_window *const window = slice->windows.at;
+    for (size_t i = 0; i < slice->windows.count; i++)
+        if (rollups_put(db, window[i].series, window[i].window,
+                        slice->rolled.at + window[i].offset, window[i].len, err))
+            return -1;
     return 0;
 }
 
@@ -123,9 +128,11 @@ int slice_write(struct slice *slice, int64_t carry_id, struct err *err)
             atomic_fetch_add(&compactor->samples, chunk[i].row.samples);
         atomic_fetch_add(&compactor->chunks, slice->chunks.count);
         atomic_fetch_add(&compactor->bytes, slice->bytes.len);
+        atomic_fetch_add(&compactor->rolled_bytes, slice->rolled.len);
     }
     slice_unsettle(slice);
     slice->chunks.count = slice->replaced.count = slice->ids.count = 0;
     slice->carry.count = slice->bytes.len = slice->samples = 0;
+    slice->windows.count = slice->rolled.len = 0;
     return status;
 }

@@ -172,7 +172,9 @@ struct store_grid_wish {
 
 /*
  * Many series on one step, as they are at one moment.  What is missing is NaN.  A rate
- * also looks at the step before the first.  ERR_NOT_FOUND when one of them is not there,
+ * also looks at the step before the first.  Rows that begin at full hours are made from
+ * hourly summaries where there are any; the values are the same, and they are there for
+ * longer than the samples are.  ERR_NOT_FOUND when one of them is not there,
  * ERR_INVALID for a grid that cannot be (grid_init()).
  */
 int store_grid(struct store *store, const struct store_grid_wish *wish, struct grid *out,
@@ -463,13 +465,13 @@ int store_schedule_fire(struct store *store, const char *forecaster, const char 
 
 /* What was looked at, and how much of it was damaged. */
 struct store_verified {
-    uint64_t batches, chunks, models, issues, covariates, findings;
+    uint64_t batches, chunks, rollups, models, issues, covariates, findings;
 };
 typedef void store_finding(void *ctx, const char *what);
 
 /*
- * Checks everything that is under a checksum: log batches, chunks, models, covariates,
- * and the ledger with its chains; the rest of the file is checked for being well-formed only.
+ * Checks everything that is under a checksum: log batches, chunks, hours, models,
+ * covariates, and the ledger with its chains; the rest of the file is checked for being well-formed only.
  * each is called for what is damaged.  -1 when it could not be checked.
  */
 int store_verify(const char *uri, store_finding *each, void *ctx,

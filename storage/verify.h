@@ -20,6 +20,8 @@ struct verify {
 /* Tells of damage and goes on (0); any other failure ends the run (-1). */
 int verify_found(struct verify *verify, const struct err *damage, struct err *err);
 
+/* rollups_table.c */
+int rollups_verify(struct verify *verify, struct err *err);
 /* models_table.c */
 int models_verify(struct verify *verify, struct err *err);
 /* covariates_table.c */
