@@ -86,6 +86,22 @@ static const struct option options[] = {
     {"store", "late_after", OPTION_DURATION, AT(late_after_ms), SECOND, 365 * DAY, "1h",
      NULL, "a sample older than this on arrival is remembered as late"},
 
+    {"retention", "samples", OPTION_DURATION, AT(keep_samples_ms), 0, 36500 * DAY, "400d",
+     NULL, "samples are kept for this long; 0: for ever"},
+    {"retention", "hours", OPTION_DURATION, AT(keep_hours_ms), 0, 36500 * DAY, "1825d",
+     NULL,
+     "hourly summaries, and samples of which there are fewer than 30 an hour; 0: for "
+     "ever"},
+    {"retention", "forecasts", OPTION_DURATION, AT(keep_forecasts_ms), 0, 36500 * DAY,
+     "400d", NULL, "issued forecasts, by whole days; 0: for ever"},
+    {"retention", "models", OPTION_DURATION, AT(keep_models_ms), 0, 36500 * DAY, "90d",
+     NULL, "models that no longer serve, but for the one before; 0: for ever"},
+    {"retention", "jobs", OPTION_DURATION, AT(keep_jobs_ms), 0, 36500 * DAY, "30d", NULL,
+     "jobs that have ended; 0: for ever"},
+    {"retention", "size", OPTION_BYTES, AT(keep_bytes), 0, 1024 * 1024 * GIB, "0", NULL,
+     "largest size of the database; past it the oldest samples and forecasts go first; "
+     "0: no limit"},
+
     {"train", "threads", OPTION_COUNT, AT(train_threads), 0, 256, "0", NULL,
      "threads of a training; 0: one for each core"},
     {"train", "memory", OPTION_BYTES, AT(train_memory), 0, 1024 * GIB, "2G", NULL,

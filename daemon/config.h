@@ -38,6 +38,10 @@ struct config {
     int64_t series_max, head_samples_max, queue_samples_max;
     int64_t late_after_ms;
 
+    /* For how long things are kept (storage.h); 0: for ever, no budget. */
+    int64_t keep_samples_ms, keep_hours_ms, keep_forecasts_ms, keep_models_ms;
+    int64_t keep_jobs_ms, keep_bytes;
+
     int64_t train_threads; /* 0: one for each core */
     int64_t train_memory;  /* bytes; 0: no limit */
     int64_t checkpoint_ms;

@@ -54,6 +54,14 @@ static int store_start(struct instance *instance, const struct config *config,
     options.queue_samples_max = (size_t)config->queue_samples_max;
     options.series_max = (size_t)config->series_max;
     options.late_after_ms = config->late_after_ms;
+    options.retention = (struct store_retention){
+        .samples_ms = config->keep_samples_ms,
+        .hours_ms = config->keep_hours_ms,
+        .forecasts_ms = config->keep_forecasts_ms,
+        .models_ms = config->keep_models_ms,
+        .jobs_ms = config->keep_jobs_ms,
+        .bytes = (uint64_t)config->keep_bytes,
+    };
     char *const uri = mem_printf("sqlite:%s", config->folder);
     instance->store = store_open(uri, &options, err);
     free(uri);

@@ -5,10 +5,14 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "storage/retention.h"
 #include "storage/sql.h"
 #include "storage/store.h"
 
-enum { CARRY_IDS = 1 << 20, RETRY_AFTER_S = 1, PAUSE_MS = 5 };
+enum { CARRY_IDS = 1 << 20, RETRY_AFTER_MS = 1000, PAUSE_MS = 5 };
+
+/* Retention looks at everything, and nothing is kept to the minute. */
+enum { RETAIN_EVERY_MS = 3600000, RETAIN_FIRST_MS = 60000 };
 
 /* Freeing a row of the log means walking over its pages, so a transaction frees few. */
 enum { TRIM_BYTES = 8 << 20 };
@@ -48,25 +52,30 @@ static int trim_in(struct store *store, void *arg, struct err *err)
                                                                                    : 0;
 }
 
-/* Pages kept for the log to grow into again, and given back in one transaction. */
-enum { FREE_PAGES_KEPT = (128 << 20) / STORE_PAGE_BYTES, PAGES_AT_ONCE = 2048 };
+/* Pages given back in one transaction. */
+enum { PAGES_AT_ONCE = 2048 };
+
+struct shrink {
+    int64_t keep_pages;
+    bool done;
+};
 
 static int shrink_in(struct store *store, void *arg, struct err *err)
 {
-    bool *const done = arg;
+    struct shrink *const shrink = arg;
     int64_t pages, after;
     if (sql_value(store->db, err, &pages, "PRAGMA freelist_count", ""))
         return -1;
-    if ((*done = pages <= FREE_PAGES_KEPT))
+    if ((shrink->done = pages <= shrink->keep_pages))
         return 0;
     char sql[64];
-    const int64_t beyond = pages - FREE_PAGES_KEPT;
+    const int64_t beyond = pages - shrink->keep_pages;
     snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)",
              beyond < PAGES_AT_ONCE ? (int)beyond : PAGES_AT_ONCE);
     if (sql_exec(store->db, sql, err) ||
         sql_value(store->db, err, &after, "PRAGMA freelist_count", ""))
         return -1;
-    *done = after >= pages; /* a database that was made without this */
+    shrink->done = after >= pages; /* a database that was made without this */
     return 0;
 }
 
@@ -78,10 +87,13 @@ static bool closing(struct compactor *compactor)
     return yes;
 }
 
+/* Somebody waits for it. */
 static bool asked(struct compactor *compactor)
 {
+    bool yes = false;
     pthread_mutex_lock(&compactor->mutex);
-    const bool yes = compactor->asked > compactor->answered;
+    for (int t = 0; t < TASKS; t++)
+        yes |= compactor->task[t].asked > compactor->task[t].answered;
     pthread_mutex_unlock(&compactor->mutex);
     return yes;
 }
@@ -94,13 +106,14 @@ static bool writer_waits(struct writer *writer)
     return yes;
 }
 
-/* Lets ingest go first while there is room for it. */
-static void give_way(struct store *store)
+/* While there is room for it in the head. */
+int compactor_give_way(struct store *store, struct err *err)
 {
     while (writer_waits(&store->writer) && !closing(&store->compactor) &&
            !asked(&store->compactor) &&
            atomic_load(&store->head.samples) < store->options.head_samples_max / 2)
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
+    return closing(&store->compactor) ? err_set(err, ERR_BUSY, "storage: closing") : 0;
 }
 
 /*
@@ -115,20 +128,17 @@ static size_t threshold(const struct store *store, uint32_t series)
 }
 
 static int run_slices(struct store *store, struct slice *slice, int64_t boundary,
-                      struct err *err)
+                      int64_t squeeze_before_ms, struct err *err)
 {
-    const uint32_t count = index_count(&store->index);
-    const size_t least = threshold(store, count);
+    const uint32_t last = index_last(&store->index);
+    const size_t least = threshold(store, index_count(&store->index));
     int64_t carry_id = boundary;
-    for (uint32_t id = 1; id <= count; id++) {
-        if (slice_add(slice, id, least, err))
+    for (uint32_t id = 1; id <= last; id++) {
+        if (slice_add(slice, id, least, squeeze_before_ms, err))
             return -1;
-        if (!slice_full(slice) && id < count)
+        if (!slice_full(slice) && id < last)
             continue;
-        give_way(store);
-        if (closing(&store->compactor))
-            return err_set(err, ERR_BUSY, "storage: closing");
-        if (slice_write(slice, carry_id++, err))
+        if (compactor_give_way(store, err) || slice_write(slice, carry_id++, err))
             return -1;
     }
     return 0;
@@ -137,31 +147,24 @@ static int run_slices(struct store *store, struct slice *slice, int64_t boundary
 static int trim_log(struct store *store, int64_t boundary, struct err *err)
 {
     struct trim trim = {.boundary = boundary};
-    while (!trim.done) {
-        give_way(store);
-        if (closing(&store->compactor))
-            return err_set(err, ERR_BUSY, "storage: closing");
-        if (writer_call_alone(store, trim_in, NULL, &trim, err))
+    while (!trim.done)
+        if (compactor_give_way(store, err) ||
+            writer_call_alone(store, trim_in, NULL, &trim, err))
             return -1;
-    }
     return 0;
 }
 
-/* What the log took before it was trimmed goes back to the file system. */
-static int shrink_file(struct store *store, struct err *err)
+int compactor_shrink(struct store *store, uint64_t keep_bytes, struct err *err)
 {
-    bool done = false;
-    while (!done) {
-        give_way(store);
-        if (closing(&store->compactor))
-            return err_set(err, ERR_BUSY, "storage: closing");
-        if (writer_call_alone(store, shrink_in, NULL, &done, err))
+    struct shrink shrink = {.keep_pages = (int64_t)(keep_bytes / STORE_PAGE_BYTES)};
+    while (!shrink.done)
+        if (compactor_give_way(store, err) ||
+            writer_call_alone(store, shrink_in, NULL, &shrink, err))
             return -1;
-    }
     return 0;
 }
 
-static int run_pass(struct store *store, struct err *err)
+int compactor_pass(struct store *store, int64_t squeeze_before_ms, struct err *err)
 {
     struct slice *const slice = slice_new(store, err);
     int64_t boundary = 0;
@@ -169,13 +172,23 @@ static int run_pass(struct store *store, struct err *err)
     if (status == 0)
         status = writer_call_alone(store, begin_in, NULL, &boundary, err);
     if (status == 0)
-        status = run_slices(store, slice, boundary, err);
+        status = run_slices(store, slice, boundary, squeeze_before_ms, err);
     if (status == 0)
         status = trim_log(store, boundary, err);
-    if (status == 0)
-        status = shrink_file(store, err);
     slice_free(slice);
+    atomic_fetch_add(status ? &store->compactor.failures : &store->compactor.passes, 1);
+    if (status == 0)
+        atomic_store(&store->compactor.left, atomic_load(&store->head.samples));
     return status;
+}
+
+/* What the log took before it was trimmed goes back to the file system. */
+static int compact(struct store *store, struct err *err)
+{
+    return compactor_pass(store, INT64_MIN, err) ||
+                   compactor_shrink(store, COMPACTOR_FREE_BYTES, err)
+               ? -1
+               : 0;
 }
 
 /* ---- the thread ------------------------------------------------------------------ */
@@ -195,56 +208,77 @@ void compactor_notice(struct store *store)
     if (head < left + fresh)
         return;
     pthread_mutex_lock(&compactor->mutex);
-    compactor->due = true;
+    compactor->task[TASK_COMPACT].due = true;
     pthread_cond_signal(&compactor->wake);
     pthread_mutex_unlock(&compactor->mutex);
 }
 
-/* Under the mutex. */
-static void wait_for_work(struct compactor *compactor)
+/* Under the mutex: the next task to be done, or TASKS when the store is closing. */
+static int wait_for_work(struct compactor *compactor)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += RETRY_AFTER_S;
-    int status = compactor->outcome.code == ERR_NONE ? ETIMEDOUT : 0;
-    while (!compactor->closing && compactor->asked == compactor->answered &&
-           status != ETIMEDOUT) /* not at once again after a failure */
-        status = pthread_cond_timedwait(&compactor->wake, &compactor->mutex, &until);
-    while (!compactor->closing && compactor->asked == compactor->answered &&
-           !compactor->due)
-        pthread_cond_wait(&compactor->wake, &compactor->mutex);
+    while (!compactor->closing) {
+        const int64_t now_ms = time_monotonic_ms();
+        int64_t next_ms = INT64_MAX;
+        for (int t = 0; t < TASKS; t++) {
+            const struct task *const task = &compactor->task[t];
+            if (task->asked > task->answered ||
+                (task->due && now_ms >= task->not_before_ms))
+                return t;
+            if (task->due && task->not_before_ms < next_ms)
+                next_ms = task->not_before_ms;
+        }
+        const struct timespec until = {.tv_sec = next_ms / 1000,
+                                       .tv_nsec = next_ms % 1000 * 1000000};
+        if (next_ms == INT64_MAX)
+            pthread_cond_wait(&compactor->wake, &compactor->mutex);
+        else
+            pthread_cond_timedwait(&compactor->wake, &compactor->mutex, &until);
+    }
+    return TASKS;
+}
+
+/* Under the mutex.  Not at once again after a failure. */
+static void settle(struct compactor *compactor, int which, const struct err *outcome,
+                   uint64_t answered)
+{
+    struct task *const task = &compactor->task[which];
+    const bool failed = outcome->code != ERR_NONE;
+    task->outcome = *outcome;
+    task->answered = answered;
+    task->due |= failed || which == TASK_RETAIN;
+    task->not_before_ms =
+        time_monotonic_ms() +
+        (failed ? RETRY_AFTER_MS : (which == TASK_RETAIN ? RETAIN_EVERY_MS : 0));
+    pthread_cond_broadcast(&compactor->finished);
 }
 
 static void *compactor_main(void *arg)
 {
     struct store *const store = arg;
     struct compactor *const compactor = &store->compactor;
-    for (;;) {
-        pthread_mutex_lock(&compactor->mutex);
-        wait_for_work(compactor);
-        const bool end = compactor->closing;
-        const uint64_t answers = compactor->asked;
-        compactor->due = false;
+    pthread_mutex_lock(&compactor->mutex);
+    for (int which; (which = wait_for_work(compactor)) < TASKS;) {
+        struct task *const task = &compactor->task[which];
+        const uint64_t answers = task->asked;
+        struct err outcome = {0};
+        task->due = false;
         pthread_mutex_unlock(&compactor->mutex);
-        if (end)
-            return NULL;
-        struct err err = {0};
-        const int status = run_pass(store, &err);
-        atomic_fetch_add(status ? &compactor->failures : &compactor->passes, 1);
-        if (status == 0)
-            atomic_store(&compactor->left, atomic_load(&store->head.samples));
+        if (which == TASK_COMPACT)
+            compact(store, &outcome);
+        else
+            retention_run(store, &outcome);
         pthread_mutex_lock(&compactor->mutex);
-        compactor->outcome = err;
-        compactor->answered = answers;
-        compactor->due |= status != 0;
-        pthread_cond_broadcast(&compactor->finished);
-        pthread_mutex_unlock(&compactor->mutex);
+        settle(compactor, which, &outcome, answers);
     }
+    pthread_mutex_unlock(&compactor->mutex);
+    return NULL;
 }
 
 void compactor_init(struct compactor *compactor)
 {
     pthread_mutex_init(&compactor->mutex, NULL);
+    compactor->task[TASK_RETAIN] = (struct task){
+        .due = true, .not_before_ms = time_monotonic_ms() + RETAIN_FIRST_MS};
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -283,15 +317,26 @@ void compactor_stop(struct store *store)
     compactor->started = false;
 }
 
-int store_compact(struct store *store, struct err *err)
+static int ask(struct store *store, int which, struct err *err)
 {
     struct compactor *const compactor = &store->compactor;
+    struct task *const task = &compactor->task[which];
     pthread_mutex_lock(&compactor->mutex);
-    const uint64_t mine = ++compactor->asked;
+    const uint64_t mine = ++task->asked;
     pthread_cond_signal(&compactor->wake);
-    while (compactor->answered < mine)
+    while (task->answered < mine)
         pthread_cond_wait(&compactor->finished, &compactor->mutex);
-    const struct err outcome = compactor->outcome;
+    const struct err outcome = task->outcome;
     pthread_mutex_unlock(&compactor->mutex);
     return outcome.code == ERR_NONE ? 0 : err_set(err, outcome.code, "%s", outcome.msg);
+}
+
+int store_compact(struct store *store, struct err *err)
+{
+    return ask(store, TASK_COMPACT, err);
+}
+
+int store_retain(struct store *store, struct err *err)
+{
+    return ask(store, TASK_RETAIN, err);
 }

@@ -20,7 +20,7 @@
  * log says, and a row of the log goes only when all of it is in chunks or carried; so a
  * pass may die anywhere, and the next one starts from the beginning.
  *
- * The thread belongs to the store.  It waits between slices while batches wait for the
+ * The thread belongs to the store, and does retention (retention.h) too.  It waits between slices while batches wait for the
  * writer, as long as the head is less than half full.
  */
 #ifndef STORAGE_COMPACTOR_H
@@ -36,15 +36,24 @@
 struct store;
 struct slice;
 
+/* What the thread does: compaction, and retention (retention.h). */
+enum { TASK_COMPACT, TASK_RETAIN, TASKS };
+
+struct task {
+    bool due;
+    int64_t not_before_ms;    /* monotonic: a task that is due waits until then */
+    uint64_t asked, answered; /* rounds that somebody waits for */
+    struct err outcome;       /* of the last round */
+};
+
 struct compactor {
     pthread_t thread;
     bool started;
-    pthread_mutex_t mutex; /* down to outcome */
+    pthread_mutex_t mutex; /* down to task */
     pthread_cond_t wake, finished;
-    bool closing, due;
-    uint64_t asked, answered; /* passes that store_compact() waits for */
-    struct err outcome;       /* of the last pass */
-    atomic_size_t left;       /* samples in the head after it */
+    bool closing;
+    struct task task[TASKS];
+    atomic_size_t left; /* samples in the head after the last pass */
 
     atomic_uint_fast64_t passes, failures, chunks, samples, bytes, rolled_bytes;
 };
@@ -58,13 +67,27 @@ void compactor_stop(struct store *store);
 /* On the writer thread, after a commit: wakes the thread when there is enough to do. */
 void compactor_notice(struct store *store);
 
+/* Free bytes that a file keeps for the log to grow into again. */
+#define COMPACTOR_FREE_BYTES ((uint64_t)128 << 20)
+
+/* ---- for retention, on the compactor's thread ---- */
+
+/* A pass; series with samples in the head before an instant leave nothing there. */
+int compactor_pass(struct store *store, int64_t squeeze_before_ms, struct err *err);
+/* Gives what is free in the file back, but for so many bytes. */
+int compactor_shrink(struct store *store, uint64_t keep_bytes, struct err *err);
+/* Lets ingest go first.  ERR_BUSY: the store is closing. */
+int compactor_give_way(struct store *store, struct err *err);
+
 /* ---- slice.c, slice_roll.c, slice_write.c ---- */
 
 /* What one transaction of a pass writes. */
 struct slice *slice_new(struct store *store, struct err *err);
 void slice_free(struct slice *slice);
-/* Adds a series: chunks where it has `threshold` samples in the head, else carried. */
-int slice_add(struct slice *slice, uint32_t id, size_t threshold, struct err *err);
+/* Adds a series: chunks where it has `threshold` samples in the head, else carried; with
+ * one before squeeze_before_ms, as if it had enough and nothing should stay. */
+int slice_add(struct slice *slice, uint32_t id, size_t threshold,
+              int64_t squeeze_before_ms, struct err *err);
 bool slice_full(const struct slice *slice);
 /* Writes it, with what is carried at this id of the log, and empties it. */
 int slice_write(struct slice *slice, int64_t carry_id, struct err *err);

@@ -30,6 +30,14 @@ static const struct {
     COUNTER("frwkvd_storage_chunk_samples_written_total", compactor.samples, 1),
     COUNTER("frwkvd_storage_chunk_bytes_written_total", compactor.bytes, 1),
     COUNTER("frwkvd_storage_rollup_bytes_written_total", compactor.rolled_bytes, 1),
+    COUNTER("frwkvd_storage_retention_runs_total", retention.runs, 1),
+    COUNTER("frwkvd_storage_retention_failures_total", retention.failures, 1),
+    COUNTER("frwkvd_storage_chunks_dropped_total", retention.chunks, 1),
+    COUNTER("frwkvd_storage_rollup_windows_dropped_total", retention.windows, 1),
+    COUNTER("frwkvd_storage_issues_dropped_total", retention.issues, 1),
+    COUNTER("frwkvd_storage_models_dropped_total", retention.models, 1),
+    COUNTER("frwkvd_storage_jobs_dropped_total", retention.jobs, 1),
+    COUNTER("frwkvd_storage_series_dropped_total", retention.series, 1),
 #undef COUNTER
 };
 

@@ -19,6 +19,9 @@ void index_fini(struct index *index)
     pthread_rwlock_destroy(&index->lock);
 }
 
+/* More is damage: an id costs memory, used or not. */
+enum { INDEX_ID_MAX = 1 << 30 };
+
 int index_load(struct index *index, sqlite3 *db, struct err *err)
 {
     sqlite3_stmt *const stmt =
@@ -27,11 +30,13 @@ int index_load(struct index *index, sqlite3 *db, struct err *err)
     while (status == 1 && (status = sql_step(stmt, err)) == 1) {
         const int64_t id = sqlite3_column_int64(stmt, 0);
         const char *const name = (const char *)sqlite3_column_text(stmt, 1);
+        while (index->names.count + 1 < id && id <= INDEX_ID_MAX)
+            nameset_skip(&index->names);
         if (id != (int64_t)index->names.count + 1)
             status = err_set(err, ERR_CORRUPT,
-                             "series table: id %lld where %u was expected; restore the "
-                             "state folder from a backup",
-                             (long long)id, index->names.count + 1);
+                             "series table: id %lld cannot be; restore the state folder "
+                             "from a backup",
+                             (long long)id);
         else
             nameset_add(&index->names, nameset_hash(name, strlen(name)), name,
                         strlen(name));
@@ -65,10 +70,18 @@ void index_find_many(struct index *index, char *const *names, size_t count, uint
     pthread_rwlock_unlock(&index->lock);
 }
 
+uint32_t index_last(struct index *index)
+{
+    pthread_rwlock_rdlock(&index->lock);
+    const uint32_t last = index->committed;
+    pthread_rwlock_unlock(&index->lock);
+    return last;
+}
+
 uint32_t index_count(struct index *index)
 {
     pthread_rwlock_rdlock(&index->lock);
-    const uint32_t count = index->committed;
+    const uint32_t count = index->committed - index->names.gone;
     pthread_rwlock_unlock(&index->lock);
     return count;
 }
@@ -103,10 +116,14 @@ static int add_unknown(struct index *index, struct store_batch *batch, const boo
     size_t unknown = 0;
     for (uint32_t i = 0; i < batch->names.count; i++)
         unknown += used[i] && batch->id[i] == 0;
-    if (index->names.count + unknown > series_max)
+    const uint32_t present = index->names.count - index->names.gone;
+    if (present + unknown > series_max)
         return err_set(err, ERR_TOO_LARGE,
                        "series: at most %zu (series_max), there are %u and %zu are new",
-                       series_max, index->names.count, unknown);
+                       series_max, present, unknown);
+    if (index->names.count + unknown > INDEX_ID_MAX)
+        return err_set(err, ERR_TOO_LARGE, "series: all %d ids have been given",
+                       INDEX_ID_MAX);
     pthread_rwlock_wrlock(&index->lock);
     for (uint32_t i = 0; i < batch->names.count; i++) {
         if (!used[i] || batch->id[i])
@@ -120,13 +137,14 @@ static int add_unknown(struct index *index, struct store_batch *batch, const boo
 }
 
 /* The writer is the only one who changes the set, so it looks without the lock; what
- * was unknown at submission may have come with the batch before. */
+ * was unknown at submission may have come with the batch before, and what was known may
+ * have been removed. */
 int index_add(struct index *index, struct store_batch *batch, size_t series_max,
               struct err *err)
 {
     size_t unknown = 0;
     for (uint32_t i = 0; i < batch->names.count; i++) {
-        if (batch->id[i])
+        if (batch->id[i] && !nameset_gone(&index->names, batch->id[i] - 1))
             continue;
         const uint32_t number = nameset_find(&index->names, batch->names.name[i].hash,
                                              nameset_text(&batch->names, i));
@@ -139,6 +157,13 @@ int index_add(struct index *index, struct store_batch *batch, size_t series_max,
     const int status = add_unknown(index, batch, used, series_max, err);
     free(used);
     return status;
+}
+
+void index_remove(struct index *index, uint32_t id)
+{
+    pthread_rwlock_wrlock(&index->lock);
+    nameset_remove(&index->names, id - 1);
+    pthread_rwlock_unlock(&index->lock);
 }
 
 int index_write(struct index *index, sqlite3 *db, struct err *err)

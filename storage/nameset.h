@@ -5,12 +5,14 @@
  * Used for the series of one batch and for all series of the store.  The hash is the
  * caller's to keep: a name hashed once for its batch is found in the store's set
  * without hashing again.  Open addressing with linear probing; the newest names can be
- * taken back (nameset_cut), which is how a failed commit forgets its new series.
+ * taken back (nameset_cut), which is how a failed commit forgets its new series, and any
+ * can be removed, whose number is not given again.
  * Not locked.
  */
 #ifndef STORAGE_NAMESET_H
 #define STORAGE_NAMESET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,14 +20,16 @@
 
 struct nameset_entry {
     uint64_t hash;
-    size_t offset; /* in text */
+    size_t offset; /* in text; NAMESET_GONE: removed, or never there */
 };
+#define NAMESET_GONE SIZE_MAX
 
 struct nameset {
     uint32_t count, cap;
     struct nameset_entry *name;
-    char *text; /* all names, each with its final zero */
-    size_t text_len, text_cap;
+    char *text;                           /* all names, each with its final zero */
+    size_t text_len, text_cap, text_gone; /* text_gone: bytes of removed names */
+    uint32_t gone;
     uint32_t *slot; /* number + 1, 0: free; a power of two of them */
     size_t slot_count;
 };
@@ -38,7 +42,13 @@ uint32_t nameset_find(const struct nameset *names, uint64_t hash, const char *na
 /* Adds a name that is not in the set; returns its number. */
 uint32_t nameset_add(struct nameset *names, uint64_t hash, const char *name, size_t len);
 
-/* Borrowed until the set changes. */
+/* Leaves out the next number. */
+void nameset_skip(struct nameset *names);
+/* Removes a name, if it is there. */
+void nameset_remove(struct nameset *names, uint32_t number);
+bool nameset_gone(const struct nameset *names, uint32_t number);
+
+/* Borrowed until the set changes.  Of one that is not gone. */
 const char *nameset_text(const struct nameset *names, uint32_t number);
 
 /* Forgets all names but the first count. */

@@ -154,6 +154,8 @@ static int collect(const struct index *index, struct store_selection *selection,
     size_t count = 0;
     int status = 1;
     for (uint32_t i = 0; status >= 0 && i < index->committed; i++) {
+        if (nameset_gone(&index->names, i))
+            continue;
         const char *const name = nameset_text(&index->names, i);
         status = matches(selection, name, err);
         if (status > 0)

@@ -270,7 +270,8 @@ static int add_samples(struct slice *slice, uint32_t id, const struct sample *sa
     return 0;
 }
 
-int slice_add(struct slice *slice, uint32_t id, size_t threshold, struct err *err)
+int slice_add(struct slice *slice, uint32_t id, size_t threshold,
+              int64_t squeeze_before_ms, struct err *err)
 {
     struct sample *samples;
     size_t count;
@@ -278,9 +279,10 @@ int slice_add(struct slice *slice, uint32_t id, size_t threshold, struct err *er
     if (head_read(&slice->store->head, id, &samples, &count, &chunks, err))
         return -1;
     int status = 0;
-    if (count >= threshold)
-        status =
-            add_samples(slice, id, samples, count, threshold < slice->chunk_samples, err);
+    const bool old = count > 0 && samples[0].time_ms < squeeze_before_ms;
+    const bool squeeze = old || threshold < slice->chunk_samples;
+    if (old || count >= threshold)
+        status = add_samples(slice, id, samples, count, squeeze, err);
     else
         carry(slice, id, samples, count);
     slice->samples += count;

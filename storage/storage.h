@@ -30,6 +30,20 @@ enum store_durability {
     DURABILITY_NORMAL, /* they survive the death of the process, not of the machine */
 };
 
+/* For how long things are kept, 0: for ever.  Samples, hours and forecasts are counted
+ * from the newest sample (or the clock, where that is behind it): nothing of them goes
+ * while nothing comes.  Models and jobs are counted from the clock. */
+struct store_retention {
+    int64_t samples_ms;   /* whole chunks of them; where they are not summed up by the
+                             hour (fewer than 30 in one) for the longer of both */
+    int64_t hours_ms;     /* hourly summaries, by some days at once */
+    int64_t forecasts_ms; /* issues, by whole UTC days */
+    int64_t models_ms;    /* that neither serve nor served last */
+    int64_t jobs_ms;      /* since they ended */
+    uint64_t bytes;       /* of the database's file: past it the oldest samples and
+                             forecasts go, whatever their age */
+};
+
 struct store_options {
     enum store_durability durability;
     struct clock clock;
@@ -39,6 +53,7 @@ struct store_options {
     int64_t late_after_ms;  /* a sample older than this at arrival leaves a revision */
     size_t chunk_samples;   /* of one series, compressed together; 1..32768 */
     size_t compact_samples; /* new ones in memory that start a compaction; 0: none does */
+    struct store_retention retention;
 };
 
 struct store_options store_options_default(void);
@@ -103,6 +118,15 @@ int store_append_wait(struct store *store, struct store_batch *batch,
  * stays where it was.
  */
 int store_compact(struct store *store, struct err *err);
+
+/*
+ * Drops what is past its time now, and waits.  The store does so by itself every hour.
+ * What is dropped goes in small transactions beside ingest, and its room goes back to
+ * the file system.  A series that has no samples and no hours left is no more, with its
+ * revisions; revisions of samples that are gone go with them, so that hours whose samples
+ * are gone are as they were known last.  Not together with store_close().
+ */
+int store_retain(struct store *store, struct err *err);
 
 /* A list of canonical names. */
 struct store_names {

@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "storage/sql.h"
 
+#define DAY_MS INT64_C(86400000)
+
 struct store_options store_options_default(void)
 {
     return (struct store_options){
@@ -20,6 +22,11 @@ struct store_options store_options_default(void)
         .late_after_ms = 3600000,
         .chunk_samples = 1024,
         .compact_samples = 2000000,
+        .retention = {.samples_ms = 400 * DAY_MS,
+                      .hours_ms = 5 * 365 * DAY_MS,
+                      .forecasts_ms = 400 * DAY_MS,
+                      .models_ms = 90 * DAY_MS,
+                      .jobs_ms = 30 * DAY_MS},
     };
 }
 
@@ -55,10 +62,18 @@ static int replay_row(struct store *store, const void *bytes, size_t len,
     int64_t arrived_ms;
     if (batch_decode(bytes, len, samples, &arrived_ms, err))
         return -1;
-    for (size_t i = 0; i < samples->count; i++)
-        if (samples->id[i] > store->index.committed)
-            return err_set(err, ERR_CORRUPT, "batch: series %u is not in the index",
-                           samples->id[i]);
+    size_t kept = 0;
+    for (size_t i = 0; i < samples->count; i++) {
+        const uint32_t id = samples->id[i];
+        if (id > store->index.committed)
+            return err_set(err, ERR_CORRUPT, "batch: series %u is not in the index", id);
+        samples->id[kept] = id;
+        samples->time_ms[kept] = samples->time_ms[i];
+        samples->value[kept] = samples->value[i];
+        /* Of a series that has been removed since: the log was not trimmed yet. */
+        kept += !nameset_gone(&store->index.names, id - 1);
+    }
+    samples->count = kept;
     /* Its revisions were written when it arrived. */
     struct store_counts counts = {0};
     const struct head_source source = {.history = true, .counts = &counts};
@@ -107,7 +122,13 @@ static int reconcile(struct store *store, struct err *err)
         struct head_chunks chunks;
         if (head_read(&store->head, id, &samples, &count, &chunks, err))
             return -1;
-        if (chunks.samples > 0 && count > 0 && samples[0].time_ms <= chunks.last_ms) {
+        if (chunks.samples > 0 && nameset_gone(&store->index.names, id - 1))
+            status = err_set(err, ERR_CORRUPT,
+                             "%s: there are chunks of series %u, which is none; restore "
+                             "the state folder from a backup",
+                             store->path, id);
+        else if (chunks.samples > 0 && count > 0 &&
+                 samples[0].time_ms <= chunks.last_ms) {
             status =
                 chunks_reconcile(&store->writer.scan, id, samples, &count, &covered, err);
             if (status == 0) {

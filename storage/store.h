@@ -10,7 +10,7 @@
  *
  * Order of the sources: nameset, batch, batch_codec, index, sample_head (memory); sql,
  * schema, lock, store (opening); writer, commit (the way in); chunk*, slice, compactor
- * (from memory to chunks); read, selector, and one file per kind of row.
+ * (from memory to chunks); rollup*, slice_roll (hours); retention*; read*, selector, and one file per kind of row.
  */
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
@@ -20,6 +20,7 @@
 
 #include "storage/compactor.h"
 #include "storage/index.h"
+#include "storage/retention.h"
 #include "storage/sample_head.h"
 #include "storage/storage.h"
 #include "storage/writer.h"
@@ -42,6 +43,7 @@ struct store {
     struct head head;
     struct writer writer;
     struct compactor compactor;
+    struct retention retention;
     struct readers readers;
 };
 
