@@ -115,6 +115,54 @@ void serving_changed(struct serving *serving, const char *forecaster);
 int serving_issue(struct serving *serving, const char *forecaster, int64_t job_id,
                   const char *result, int64_t *issue_id, struct err *err);
 
+/* ---- how forecasts came true ------------------------------------------------------- */
+
+enum { ACCURACY_DAYS = 30, ACCURACY_DAYS_MAX = 3660 };
+
+/* Issues of so many UTC days up to that of as_of_ms, and what had arrived by then of what
+ * happened at their targets: whole steps, a missing one counts nowhere. */
+struct accuracy_wish {
+    const char *forecaster;
+    const char *series; /* one canonical name, or NULL: all */
+    int64_t days;       /* 1..ACCURACY_DAYS_MAX */
+    int64_t as_of_ms;
+};
+
+/*
+ * Of one series and one bucket of the horizon; NAN: nothing to tell from.
+ *
+ *     mae, bias   mean of |median - actual| and of median - actual, in the data's units
+ *     mase        mean of |median - actual| / the error that repeating the season (the
+ *                 model's) had over the look-back before the issue
+ *     wql         2 sum of pinball losses / sum of |actual|, averaged over the quantiles
+ *     coverage    share of actuals inside the outermost quantiles; below, above: the rest
+ *     nominal     what coverage should be
+ *
+ * Of all series together: mase is the mean of theirs, mae and bias (of different units)
+ * are NAN, the others are of all values alike.
+ */
+struct accuracy_row {
+    const char *series; /* NULL: all together */
+    int bucket;         /* 0..MODEL_BUCKETS-1; -1: the whole horizon */
+    double values;      /* compared */
+    double mae, bias, mase, wql, coverage, nominal, below, above;
+};
+
+struct accuracy {
+    int64_t from_ms, as_of_ms;
+    size_t issues; /* with at least one target that has come */
+    size_t count;  /* all together first, then by series and bucket; rows that compare
+                    * nothing are left out */
+    struct accuracy_row *rows;
+    char **names; /* owned */
+    size_t name_count;
+};
+
+/* Nothing issued or matured yet is no error. */
+int accuracy_read(struct store *store, const struct accuracy_wish *wish,
+                  struct accuracy *out, struct err *err);
+void accuracy_fini(struct accuracy *accuracy);
+
 /* ---- the server ------------------------------------------------------------------ */
 
 /* What a request must know: user and password, or the token; NULL: not that way.  A user

@@ -33,14 +33,6 @@ static float value_at(const struct forecast *f, const struct forecast_series *se
     return series->values[step * f->quantile_count + q];
 }
 
-static size_t bucket_of(const struct forecast *f, size_t step)
-{
-    size_t b = 0;
-    while (b + 1 < MODEL_BUCKETS && step >= bucket_end(f->horizon, b))
-        b++;
-    return b;
-}
-
 static json_t *word_json(const char *word)
 {
     return *word ? json_string(word) : json_null();
@@ -148,7 +140,7 @@ static json_t *rows_json(const struct forecast *f)
             json_t *const row =
                 json_pack("{s:o, s:s, s:o}", "time",
                           json_time(forecast_target_ms(f, step)), "series", series->name,
-                          "candidate", word_json(series->candidate[bucket_of(f, step)]));
+                          "candidate", word_json(series->candidate[bucket_of(step, f->horizon)]));
             for (size_t q = 0; q < f->quantile_count; q++) {
                 quantile_text(f->quantiles[q], name + 1);
                 json_object_set_new(row, name,
@@ -166,7 +158,7 @@ static void csv_row(struct page *page, const struct forecast *f,
     char time[TIME_TEXT_SIZE];
     page_add(page, "%s,", time_format(forecast_target_ms(f, step), time));
     page_add_field(page, series->name);
-    page_add(page, ",%s", series->candidate[bucket_of(f, step)]);
+    page_add(page, ",%s", series->candidate[bucket_of(step, f->horizon)]);
     for (size_t q = 0; q < f->quantile_count; q++) {
         const double value = (double)value_at(f, series, step, q);
         if (isfinite(value))

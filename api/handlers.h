@@ -30,6 +30,9 @@ request_handler covariates_get, covariate_get, covariate_put, covariate_delete;
 request_handler forecast_get, forecast_post, issue_post, train_post, backtest_post;
 request_handler jobs_get, job_get, job_delete, job_events;
 
+/* accuracy_route.c */
+request_handler accuracy_get;
+
 /* operations.c, metrics.c */
 request_handler index_get, healthy_get, ready_get, reload_post, metrics_get;
 

@@ -70,6 +70,8 @@ static const struct route table[] = {
      .help = "judge the candidates on its history: a job"},
     {"GET", "/v1/forecasters/{name}/forecast", forecast_get,
      .help = "what comes next: horizon, quantiles, series, as_of, format=json|rows|csv"},
+    {"GET", "/v1/forecasters/{name}/accuracy", accuracy_get,
+     .help = "how what was issued came true: series, days, as_of, format=json|csv"},
     {"POST", "/v1/forecast", forecast_post, .body = BODY_COLLECTED,
      .help = "what comes after these values, or what if: kept nowhere"},
     {"POST", "/v1/forecasters/{name}/issue", issue_post,

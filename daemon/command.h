@@ -17,6 +17,7 @@ int import_command(int argc, char **argv);
 int train_command(int argc, char **argv);
 int forecast_command(int argc, char **argv);
 int models_command(int argc, char **argv);
+int accuracy_command(int argc, char **argv);
 int backtest_command(int argc, char **argv);
 int backup_command(int argc, char **argv);
 int restore_command(int argc, char **argv);

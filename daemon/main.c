@@ -22,6 +22,7 @@ static const struct {
     {"train", train_command, "train a forecaster and watch it"},
     {"forecast", forecast_command, "show what comes next"},
     {"models", models_command, "list a forecaster's versions, or restore one"},
+    {"accuracy", accuracy_command, "show how what was issued came true"},
     {"backtest", backtest_command, "judge the candidates on a CSV file"},
     {"backup", backup_command, "copy the state folder, in use or not"},
     {"restore", restore_command, "put a backup in place of a missing state folder"},

@@ -264,6 +264,24 @@ int store_model_of_job(struct store *store, int64_t job_id, struct store_model *
         out, "model: this job has published none", err);
 }
 
+int store_model_get(struct store *store, const char *forecaster, int64_t id,
+                    struct store_model *out, struct err *err)
+{
+    *out = (struct store_model){0};
+    sqlite3 *const db = store_reader_take(store, err);
+    if (!db)
+        return -1;
+    char *const none =
+        mem_printf("model: %s has none of number %lld", forecaster, (long long)id);
+    const int status =
+        read_one(store, db,
+                 sql_query(db, err, COLUMNS "WHERE forecaster = ? AND id = ?", "si",
+                           forecaster, id),
+                 out, none, err);
+    free(none);
+    return status;
+}
+
 int store_models(struct store *store, const char *forecaster, struct store_model **out,
                  size_t *count, struct err *err)
 {

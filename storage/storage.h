@@ -317,6 +317,9 @@ int store_model_publish(struct store *store, const struct store_publication *pub
  * when its hash does not match: never served. */
 int store_model_serving(struct store *store, const char *forecaster,
                         struct store_model *out, struct err *err);
+/* The one of this number.  ERR_NOT_FOUND; ERR_CORRUPT as above. */
+int store_model_get(struct store *store, const char *forecaster, int64_t id,
+                    struct store_model *out, struct err *err);
 /* The one a job has published.  ERR_NOT_FOUND. */
 int store_model_of_job(struct store *store, int64_t job_id, struct store_model *out,
                        struct err *err);

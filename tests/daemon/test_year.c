@@ -474,6 +474,110 @@ static void check_live(const struct world *w, struct store *store)
     store_forecaster_fini(&stored);
 }
 
+/* The season of the model that made an issue. */
+static int64_t season_of(struct store *store, int64_t model_id)
+{
+    static int64_t ids[256], seasons[256];
+    static size_t count;
+    struct err err = {0};
+    struct store_model stored;
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] == model_id)
+            return seasons[i];
+    assert_true(count < 256);
+    assert_ok(store_model_get(store, "load", model_id, &stored, &err), &err);
+    struct model *const model = model_load(stored.bytes, stored.len, &err);
+    assert_non_null(model);
+    ids[count] = model_id;
+    seasons[count] = (int64_t)model_report(model)->season;
+    model_free(model);
+    store_model_fini(&stored);
+    return seasons[count++];
+}
+
+/* Sums over one series and bucket (4: the whole horizon). */
+struct outside {
+    double values, absolute, error, scaled, inside, pinball, size;
+};
+
+static void add_outside(const struct world *w, const struct store_issued *issued, int s,
+                        int64_t season, int64_t as_of_ms, struct outside out[static 5])
+{
+    static const double p[] = {0.1, 0.5, 0.9};
+    double scale = 0;
+    for (int64_t t = issued->first_ms - 72 * HOUR; t < issued->first_ms; t += HOUR)
+        scale += fabs(value_of(w, s, t) - value_of(w, s, t - season * HOUR)) / 72;
+    for (int64_t j = 0; j < 24; j++) {
+        const int64_t t = issued->first_ms + j * HOUR;
+        const float *const q = issued->values + j * 3;
+        const int bucket = j < 3 ? 0 : j < 6 ? 1 : j < 12 ? 2 : 3;
+        const double y = value_of(w, s, t);
+        double loss = 0;
+        for (int k = 0; k < 3; k++)
+            loss += fmax(p[k] * (y - (double)q[k]), (1 - p[k]) * ((double)q[k] - y)) / 3;
+        for (int b = 0; b < 5 && t + HOUR <= as_of_ms; b++)
+            if (b == bucket || b == 4) {
+                out[b].values++;
+                out[b].absolute += fabs((double)q[1] - y);
+                out[b].error += (double)q[1] - y;
+                out[b].scaled += fabs((double)q[1] - y) / scale;
+                out[b].inside += y >= (double)q[0] && y <= (double)q[2];
+                out[b].pinball += loss;
+                out[b].size += fabs(y);
+            }
+    }
+}
+
+/* Every row of accuracy, from the world itself and what was issued. */
+static void check_accuracy(const struct world *w, struct store *store, int64_t as_of_ms)
+{
+    struct err err = {0};
+    struct accuracy got;
+    static struct outside want[SERIES][5];
+    struct store_issue_line *lines = NULL;
+    size_t count = 0, rows = 0;
+    const struct accuracy_wish wish = {
+        .forecaster = "load", .days = 10, .as_of_ms = as_of_ms};
+    memset(want, 0, sizeof want);
+    assert_ok(accuracy_read(store, &wish, &got, &err), &err);
+    assert_ok(store_issues(store, "load", got.from_ms, as_of_ms, 0, &lines, &count, &err),
+              &err);
+    for (size_t i = 0; i < count; i++) {
+        struct store_issued *issued = NULL;
+        size_t series = 0;
+        if (lines[i].issued_ms < got.from_ms)
+            continue;
+        assert_ok(store_issue_get(store, "load", lines[i].issue_id, NULL, &issued,
+                                  &series, &err),
+                  &err);
+        for (int s = 0; s < SERIES; s++)
+            add_outside(w, &issued[s], s, season_of(store, lines[i].model_id), as_of_ms,
+                        want[s]);
+        store_issued_fini(issued, series);
+    }
+    for (size_t i = 0; i < got.count; i++) {
+        const struct accuracy_row *const row = &got.rows[i];
+        if (!row->series)
+            continue;
+        const int s = (row->series[11] - '0') * 10 + row->series[12] - '0';
+        const struct outside *const o = &want[s][row->bucket < 0 ? 4 : row->bucket];
+        assert_close(row->values, o->values, 0);
+        assert_close(row->mae, o->absolute / o->values, 1e-9);
+        assert_close(row->bias, o->error / o->values, 1e-9);
+        assert_close(row->mase, o->scaled / o->values, 1e-9);
+        assert_close(row->wql, 2 * o->pinball / o->size, 1e-9);
+        assert_close(row->coverage, o->inside / o->values, 1e-12);
+        rows++;
+    }
+    char text[TIME_TEXT_SIZE];
+    assert_int_equal(rows, 5 * SERIES);
+    print_message("accuracy at %s: %zu rows of %zu issues, MASE %.3f, coverage %.3f\n",
+                  time_format(as_of_ms, text), rows, got.issues, got.rows[0].mase,
+                  got.rows[0].coverage);
+    accuracy_fini(&got);
+    free(lines);
+}
+
 static void on_finding(void *ctx, const char *what)
 {
     (void)ctx;
@@ -509,6 +613,8 @@ static void a_year(void **state)
     check_retraining(&w, &l);
     check_issues(&w, store, &l);
     check_live(&w, store);
+    check_accuracy(&w, store, w.end_ms);
+    check_accuracy(&w, store, w.begin_ms + days * DAY / 2 + 5 * HOUR);
     assert_ok(store_verify(w.folder.uri, on_finding, NULL, &verified, &err), &err);
     assert_int_equal(verified.findings, 0);
     for (size_t i = 0; i < l.count; i++)

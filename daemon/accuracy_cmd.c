@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/command.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/client.h"
+#include "daemon/config.h"
+#include "daemon/terminal.h"
+
+static const char help[] =
+    "Usage: frwkvd accuracy NAME [OPTION]...\n"
+    "Shows how what a forecaster issued came true: error against repeating the season\n"
+    "(MASE), weighted quantile loss (WQL), mean of forecast less actual (bias), and the\n"
+    "share of actuals inside the band beside what it should be.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
+    "  -q, --quiet         do not say whether a daemon was asked\n"
+    "  --as-of TIME        as it was known then; default: now\n"
+    "  --days N            issues of the last N days; default: 30\n"
+    "  --series NAME       one series only\n"
+    "  --json              print one JSON object\n";
+
+struct wish {
+    const char *config, *name, *as_of, *days, *series;
+    bool json, quiet;
+};
+
+static double figure(const json_t *row, const char *key)
+{
+    const json_t *const value = json_object_get(row, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static void add_number(struct table *t, const json_t *row, const char *key)
+{
+    char text[NUMBER_TEXT_SIZE];
+    table_add(t, "%s", number_text(figure(row, key), text));
+}
+
+static void add_share(struct table *t, const json_t *row, const char *key)
+{
+    const double share = figure(row, key);
+    if (isnan(share))
+        table_add(t, "-");
+    else
+        table_add(t, "%.1f %%", 100 * share);
+}
+
+static void print_rows(const json_t *answer)
+{
+    struct table *const t = table_new("series", "horizon", ">values", ">MAE", ">bias",
+                                      ">MASE", ">WQL", ">in band", ">should be", NULL);
+    static const char *const parts[] = {"to 1/8", "to 1/4", "to 1/2", "to end"};
+    size_t i;
+    const json_t *row;
+    json_array_foreach(json_object_get(answer, "rows"), i, row)
+    {
+        const char *const series = json_string_value(json_object_get(row, "series"));
+        const json_t *const bucket = json_object_get(row, "bucket");
+        const json_int_t part = json_integer_value(bucket);
+        table_add(t, "%s", series ? series : "(all)");
+        table_add(t, "%s",
+                  json_is_integer(bucket) && part >= 0 && part < 4 ? parts[part] : "all");
+        table_add(t, "%.0f", figure(row, "values"));
+        add_number(t, row, "mae");
+        add_number(t, row, "bias");
+        add_number(t, row, "mase");
+        add_number(t, row, "wql");
+        add_share(t, row, "coverage");
+        add_share(t, row, "nominal");
+    }
+    if (i == 0)
+        puts("Nothing that was issued has come to pass yet.");
+    else
+        table_print(t, stdout);
+    table_free(t);
+}
+
+/* One more parameter of the URL, where it is given. */
+static char *with(struct client *client, char *path, const char *key, const char *value)
+{
+    if (!value)
+        return path;
+    char *const escaped = client_escape(client, value);
+    char *const longer =
+        mem_printf("%s%c%s=%s", path, strchr(path, '?') ? '&' : '?', key, escaped);
+    client_text_free(escaped);
+    free(path);
+    return longer;
+}
+
+static int accuracy(struct client *client, const struct wish *wish, struct err *err)
+{
+    char *const name = client_escape(client, wish->name);
+    char *path = mem_printf("/v1/forecasters/%s/accuracy", name);
+    client_text_free(name);
+    path = with(client, path, "as_of", wish->as_of);
+    path = with(client, path, "days", wish->days);
+    path = with(client, path, "series", wish->series);
+    json_t *const answer = client_get(client, path, err);
+    free(path);
+    if (!answer)
+        return -1;
+    if (wish->json) {
+        json_dumpf(answer, stdout, JSON_REAL_PRECISION(17));
+        putchar('\n');
+    } else {
+        print_rows(answer);
+    }
+    json_decref(answer);
+    return 0;
+}
+
+/* 1 when help was asked for. */
+static int read_options(int argc, char **argv, struct wish *wish, struct err *err)
+{
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"quiet", no_argument, NULL, 'q'},
+        {"as-of", required_argument, NULL, 'A'},  {"days", required_argument, NULL, 'D'},
+        {"series", required_argument, NULL, 'S'}, {"json", no_argument, NULL, 'J'},
+        {"help", no_argument, NULL, 'h'},         {0}};
+    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
+        switch (c) {
+        case 'h':
+            return 1;
+        case 'c':
+            wish->config = optarg;
+            break;
+        case 'q':
+            wish->quiet = true;
+            break;
+        case 'A':
+            wish->as_of = optarg;
+            break;
+        case 'D':
+            wish->days = optarg;
+            break;
+        case 'S':
+            wish->series = optarg;
+            break;
+        case 'J':
+            wish->json = true;
+            break;
+        default:
+            return command_bad_option(c, argv, err);
+        }
+    }
+    if (optind + 1 != argc)
+        return err_set(err, ERR_INVALID, "one forecaster's name expected");
+    wish->name = argv[optind];
+    return 0;
+}
+
+int accuracy_command(int argc, char **argv)
+{
+    struct wish wish = {0};
+    struct err err = {0};
+    const int read = read_options(argc, argv, &wish, &err);
+    if (read > 0)
+        return fputs(help, stdout), EXIT_DONE;
+    if (read < 0)
+        return command_misused("accuracy", "%s", err.msg);
+    struct config config;
+    if (config_load(wish.config, &config, &err))
+        return command_failed("accuracy", &err);
+    const struct client_options options = {.command = "accuracy", .quiet = wish.quiet};
+    struct client *const client = client_open(&config, &options, &err);
+    const int failed = !client || accuracy(client, &wish, &err);
+    client_close(client);
+    return failed ? command_failed("accuracy", &err) : EXIT_DONE;
+}
