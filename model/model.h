@@ -262,6 +262,69 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
                    const struct grid *tail, size_t horizon, const double *quantiles,
                    size_t quantile_count, struct model_answer *answers, struct err *err);
 
+/* ---- crossings ------------------------------------------------------------------ */
+
+/*
+ * When a threshold is crossed: the first passage of sample paths.
+ *
+ * A sample path is the median forecast plus one *whole* path of residuals, that is what a
+ * forecast of the past was off by at each of its steps, so that steps stay as dependent on
+ * each other as they were.  The first step at which a path lies at or past the threshold
+ * is its crossing; the answer is the quantiles of that over the paths (Siegert 1951 for
+ * first passage; scenarios from residual paths: Pinson et al. 2009).
+ *
+ * Where the bands of a forecast cross is something else: they say where each step lies by
+ * itself, and a path that wanders for long crosses far earlier than its median does.
+ */
+struct crossing_task {
+    size_t steps, paths;
+    const float *median; /* (steps) */
+    const float
+        *residuals; /* (paths, steps): actual - median; NAN: the one before holds */
+    double threshold;
+    bool above;      /* or below */
+    double min, max; /* bounds of the series; -INFINITY, INFINITY: none */
+};
+
+/* The first step of a path at or past the threshold; steps: none.  Missing steps are
+ * passed over. */
+size_t crossing_first(const float *path, size_t steps, double threshold, bool above);
+
+/* The crossings of all paths into first[paths], soonest first; steps: none. */
+void crossing_all(const struct crossing_task *task, size_t *first);
+
+/* Share of paths that cross at all. */
+double crossing_probability(const size_t *first, size_t paths, size_t steps);
+
+/* The step by which a share p of paths has crossed, counted in n + 1 and rounded outwards
+ * as bands are (conformal.h); steps: not within the horizon. */
+size_t crossing_quantile(const size_t *first, size_t paths, size_t steps, double p);
+
+/* A forecast of the past and what happened, for a record of the answers. */
+struct crossing_case {
+    int64_t origin;               /* its first step, counted in steps from anywhere */
+    float last;                   /* the value before it; NAN: missing */
+    const float *median, *actual; /* (steps) */
+};
+
+enum { CROSSING_PATHS_LEAST = 10 };
+
+/* What would have been said, and whether it was so. */
+struct crossing_record {
+    size_t origins; /* of forecasts that could have been told of, not past already */
+    size_t crossed; /* followed by a crossing */
+    size_t alarms;  /* a crossing within the horizon was more likely than not */
+    size_t false_alarms, missed;
+};
+
+/*
+ * Cases in order of origin.  Each is answered from the residuals of those whose targets
+ * had all come by then; with fewer than CROSSING_PATHS_LEAST of them it is left out.
+ */
+void crossing_backtest(const struct crossing_case *cases, size_t count, size_t steps,
+                       double threshold, bool above, double min, double max,
+                       struct crossing_record *record);
+
 /* ---- backtest under a published protocol ---------------------------------------- */
 
 enum split_kind { SPLIT_ETT_HOUR, SPLIT_SHARES, SPLIT_LAST };
