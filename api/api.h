@@ -40,6 +40,17 @@ struct schedule {
     bool catch_up;     /* what was missed is done once, late; else left out */
 };
 
+enum { THRESHOLD_BELOW, THRESHOLD_ABOVE, THRESHOLDS };
+
+/* "below", "above". */
+const char *threshold_word(size_t threshold);
+
+/* A value whose crossing is to be told of before it happens, in the grid's units. */
+struct threshold {
+    bool set;
+    double value;
+};
+
 /* A forecaster's definition, read from its JSON text. */
 struct forecaster {
     char name[FORECASTER_NAME_MAX];
@@ -56,6 +67,7 @@ struct forecaster {
     size_t covariate_count;
     char *covariates[FORECASTER_COVARIATES_MAX]; /* names of those that were put */
     struct schedule schedules[SCHEDULES];
+    struct threshold thresholds[THRESHOLDS];
 };
 
 /* A definition with every default written out, keys in a fixed order: what is stored and

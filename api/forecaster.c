@@ -17,6 +17,7 @@
 #include "api/reply.h"
 #include "api/rules.h"
 #include "api/schedules.h"
+#include "api/thresholds.h"
 #include "base/labels.h"
 #include "base/mem.h"
 
@@ -339,6 +340,7 @@ static struct forecaster_text canonical_text(const struct forecaster *f)
     known_write(f, body);
     json_auto_t *policy = json_object();
     schedules_write(f, policy);
+    thresholds_write(f, policy);
     return (struct forecaster_text){text_of(body), text_of(policy)};
 }
 
@@ -353,11 +355,11 @@ static int read_all(const json_t *body, struct forecaster *f, struct err *err)
                                        "preset",    "settings",   "train",
                                        "forecast",  "backtest",   "zone",
                                        "calendar",  "covariates", "covariates_missing",
-                                       "holidays",  NULL};
+                                       "holidays",  "thresholds", NULL};
     static int (*const readers[])(const json_t *, struct forecaster *, struct err *) = {
-        read_select,   read_step,      read_aggregate, read_history, read_lookback,
-        read_horizon,  read_quantiles, read_group,     read_season,  read_bounds,
-        read_settings, known_read,     schedules_read};
+        read_select,   read_step,      read_aggregate, read_history,   read_lookback,
+        read_horizon,  read_quantiles, read_group,     read_season,    read_bounds,
+        read_settings, known_read,     schedules_read, thresholds_read};
     if (fields_known(body, "", keys, err))
         return -1;
     for (size_t r = 0; r < sizeof readers / sizeof *readers; r++)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "api/body.h"
+#include "api/crossings.h"
 #include "api/life.h"
 #include "api/listen.h"
 #include "api/login.h"
@@ -321,6 +322,7 @@ static void api_free(struct api *api)
     events_free(api->events);
     workers_stop(api->intake);
     metrics_free(api->metrics);
+    crossings_cache_free(api->crossings);
     pthread_cond_destroy(&api->watch_wake);
     pthread_cond_destroy(&api->ended);
     pthread_mutex_destroy(&api->lock);
@@ -340,6 +342,7 @@ struct api *api_start(const struct api_config *config, struct err *err)
     api->started_ms = clock_now_ms(&config->clock);
     api->port = listen_port(fd);
     api->metrics = metrics_new();
+    api->crossings = crossings_cache_new();
     pthread_mutex_init(&api->lock, NULL);
     pthread_cond_init(&api->ended, NULL);
     pthread_cond_init(&api->watch_wake, NULL);

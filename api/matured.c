@@ -201,6 +201,25 @@ static bool same_day(const struct store_issue_line *a, const struct store_issue_
            grid_floor_ms(a->issued_ms, DAY_MS) == grid_floor_ms(b->issued_ms, DAY_MS);
 }
 
+/* Takes out what is not wished for, and thins the rest out. */
+static size_t choose(const struct matured_wish *wish, struct store_issue_line *lines,
+                     size_t count)
+{
+    size_t kept = 0, thin = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct store_issue_line *const line = &lines[i];
+        const int64_t end_ms = line->first_ms + (int64_t)line->steps * line->step_ms;
+        if (line->issued_ms >= wish->from_ms &&
+            (!wish->revision || line->revision == wish->revision) &&
+            (!wish->whole || end_ms <= wish->as_of_ms))
+            lines[kept++] = *line;
+    }
+    const size_t stride = wish->most ? (kept + wish->most - 1) / wish->most : 1;
+    for (size_t i = 0; stride && i < kept; i += stride)
+        lines[thin++] = lines[i];
+    return thin;
+}
+
 int matured_each(struct store *store, const struct matured_wish *wish,
                  matured_function *each, void *ctx, struct err *err)
 {
@@ -212,10 +231,8 @@ int matured_each(struct store *store, const struct matured_wish *wish,
         to_ms = wish->as_of_ms;
     int rc = store_issues(store, wish->forecaster, wish->from_ms, to_ms, 0, &lines,
                           &count, err);
-    size_t at = 0;
-    while (at < count && lines[at].issued_ms < wish->from_ms)
-        at++;
-    while (rc == 0 && at < count) {
+    count = rc == 0 ? choose(wish, lines, count) : 0;
+    for (size_t at = 0; rc == 0 && at < count;) {
         size_t past = at + 1;
         while (past < count && same_day(&lines[at], &lines[past]))
             past++;

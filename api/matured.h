@@ -28,6 +28,9 @@ struct matured_wish {
     const char *series;     /* one canonical name, or NULL: all */
     int64_t from_ms, to_ms; /* issued in [from, to) */
     int64_t as_of_ms;       /* nothing that came later counts, issues included */
+    int64_t revision;       /* only issues of this one; 0: of any */
+    bool whole;             /* only issues all of whose targets have come */
+    size_t most;            /* thinned out evenly to at most so many; 0: all */
 };
 
 /* Non-zero ends the walk. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/forecast_metrics.h"
 #include "api/handlers.h"
 #include "api/routes.h"
 #include "api/server.h"
@@ -268,7 +269,7 @@ int metrics_get(struct request *req, struct reply *reply, struct err *err)
     write_durations(&out, api->metrics);
     pthread_mutex_unlock(&api->metrics->lock);
     store_figures(api->config.store, write_figure, &out);
-    if (write_jobs(&out, api->config.store, err)) {
+    if (write_jobs(&out, api->config.store, err) || forecast_metrics(&out, api, err)) {
         free(out.bytes);
         return -1;
     }

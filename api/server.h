@@ -14,6 +14,7 @@
 #include "api/workers.h"
 
 struct MHD_Daemon;
+struct crossings_cache;
 struct events;
 struct request;
 
@@ -22,6 +23,7 @@ struct api {
     struct metrics *metrics;
     struct workers *workers;
     struct events *events;
+    struct crossings_cache *crossings;
     struct workers *intake; /* takes samples: many senders must not hold up queries */
     struct MHD_Daemon *daemon;
     int port;
