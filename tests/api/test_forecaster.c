@@ -41,8 +41,9 @@ static void test_defaults(void **state)
     assert_int_equal(f.spec.gap, GAP_ERROR);
     for (size_t i = 0; i < SCHEDULES; i++)
         assert_false(f.schedules[i].set);
-    assert_string_equal(text.policy,
-                        "{\"train\":null,\"forecast\":null,\"backtest\":null}");
+    assert_string_equal(
+        text.policy,
+        "{\"train\":null,\"forecast\":null,\"backtest\":null,\"thresholds\":null}");
     forecaster_fini(&f);
     forecaster_text_fini(&text);
 }
