@@ -35,7 +35,7 @@ const char csv_job_help[] =
     "                      hold the last one, or zero\n"
     "  --preset NAME       default or paper\n"
     "  --mixer NAME        rwkv7, rwkv7x, softmax, linear, inline, taylor2, luna, "
-    "gdn_swa, h3\n"
+    "gdn_swa, h3, none\n"
     "  --seed N            of everything random; default 1\n"
     "  --set KEY=VALUE     a setting of the model; may be repeated\n"
     "  --threads N         default: one for each core\n"

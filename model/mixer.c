@@ -9,7 +9,7 @@
 #include "model/trunk.h"
 
 extern const struct mixer softmax_mixer, linear_mixer, rwkv7_mixer, rwkv7x_mixer,
-    inline_mixer, taylor2_mixer, luna_mixer, gdn_swa_mixer, h3_mixer;
+    inline_mixer, taylor2_mixer, luna_mixer, gdn_swa_mixer, h3_mixer, none_mixer;
 
 /* clang-format off */
 static const struct mixer *const mixers[] = {
@@ -22,6 +22,7 @@ static const struct mixer *const mixers[] = {
     &luna_mixer,
     &gdn_swa_mixer,
     &h3_mixer,
+    &none_mixer,
 };
 /* clang-format on */
 

@@ -70,7 +70,7 @@ static struct shape shape_of(const struct mixer_config *config, size_t B, size_t
     s.extra = core->extra ? core->extra(config) : 0;
     s.first = extra_tensors(config, s.extra);
     s.tape = core->tape ? round_up(core->tape(config, T, s.N)) : 0;
-    s.scratch = round_up(core->scratch(config, T, s.N, training));
+    s.scratch = core->scratch ? round_up(core->scratch(config, T, s.N, training)) : 0;
     core_layout(config, s.at);
     for (size_t i = s.first; i < s.count; i++) {
         const struct tensor_row *const row = &tensors.row[i];

@@ -32,7 +32,7 @@ struct slice_grad {
 struct slices {
     size_t (*head_size)(const struct mixer_config *config); /* NULL: C / H */
 
-    /* Reals of one slice. */
+    /* Reals of one slice; NULL: none. */
     size_t (*tape)(const struct mixer_config *config, size_t T, size_t N);
     size_t (*scratch)(const struct mixer_config *config, size_t T, size_t N,
                       bool training);

@@ -60,6 +60,7 @@ static const struct variant variants[] = {
     {"gdn neg_eig", "gdn_swa", false, 1, {USUAL, .gdn_neg_eig = true}},
     {"gdn fuse", "gdn_swa", false, 0, {USUAL, .gdn_pattern = GDN_FUSE}},
     {"h3", "h3", false, 0, {USUAL}},
+    {"none", "none", false, 0, {USUAL}},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants, TRUNKS = 2 };
 
