@@ -139,6 +139,9 @@ UNDER := $(BUILD)/tests/tools/under_filter $(BUILD)/tests/tools/under_notify
 $(BUILD)/tests/tools/under_%: tests/tools/under_%.c | $(BUILD)/packages-test
 	$(begin_test)
 	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $< -lseccomp
+$(BUILD)/tests/tools/wide: tests/tools/wide.c $(BUILD)/libbase.a
+	$(begin_test)
+	$(Q)$(COMPILE) $(ALL_LDFLAGS) -o $@ $^ -lm
 
 # ---- the rest ---------------------------------------------------------------------------
 
