@@ -15,7 +15,7 @@ size_t gdn_states(const struct gdn *g)
 size_t gdn_scratch(const struct gdn *g)
 {
     const size_t N = g->N, n = g->chunk;
-    const size_t chunked = N * N + 4 * n * n + 4 * n * N + 2 * n;
+    const size_t chunked = N * N + 2 * n * n + 4 * n * N + n;
     const size_t backward = (GDN_CHECKPOINT + 3) * N * N + 4 * N;
     return chunked > backward ? chunked : backward;
 }
@@ -61,49 +61,65 @@ void gdn_recurrent(const struct gdn *g, real *o, real *states, real *scratch)
 /* ---- chunks ------------------------------------------------------------------------ */
 
 /* (I + L) X = X in place, L strictly lower (n,n), X (n,N). */
-static void substitute(const real *L, real *X, size_t n, size_t N)
+HOT static void substitute(const real *restrict L, real *restrict X, size_t n, size_t N)
 {
     for (size_t i = 1; i < n; i++)
         for (size_t j = 0; j < i; j++)
-            vector_add(X + i * N, -L[i * n + j], X + j * N, N);
+            for (size_t c = 0; c < N; c++)
+                X[i * N + c] -= L[i * n + j] * X[j * N + c];
 }
 
-/* Tokens first .. first + n - 1. */
+/* The products of keys and queries with keys, (2n,n), become L and A: each times what is
+ * left of token j at token i, for j before i or, in A, at i; L also times beta_i. */
+static void decay_products(real *L, real *A, const real *keep, const real *beta, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        real left = 1; /* product of keep from j + 1 to i */
+        for (size_t j = i + 1; j-- > 0;) {
+            A[i * n + j] *= left;
+            L[i * n + j] *= j < i ? beta[i] * left : 0;
+            left *= keep[j];
+        }
+        for (size_t j = i + 1; j < n; j++)
+            A[i * n + j] = 0;
+    }
+}
+
+/* Tokens first .. first + n - 1.  With K and Q above each other one product with S, and
+ * one with K', serve both; and since what a chunk writes is
+ *     (I + L)^-1 diag(beta) (V - diag(exp(cg)) K S)
+ * there is one substitution. */
 static void one_chunk(const struct gdn *g, size_t first, size_t n, real *o, real *S,
                       real *scratch)
 {
     const size_t N = g->N;
-    const real *const q = g->q + first * N, *const k = g->k + first * N;
     const real *const v = g->v + first * N, *const beta = g->beta + first;
     const real scale = 1 / sqrt((real)N);
-    real *const L = scratch, *const A = L + n * n, *const U = A + n * n;
-    real *const Wm = U + n * N, *const Qg = Wm + n * N, *const cg = Qg + n * N;
-    real sum = 0;
+    real *const K = scratch, *const Q = K + n * N, *const KS = Q + n * N;
+    real *const QS = KS + n * N, *const L = QS + n * N, *const A = L + n * n;
+    real *const keep = A + n * n;
+    memcpy(K, g->k + first * N, n * N * sizeof *K);
+    memcpy(Q, g->q + first * N, n * N * sizeof *Q);
     for (size_t i = 0; i < n; i++)
-        cg[i] = sum += g->g[first + i];
-    matrix_nt(L, k, k, n, N, n, 1, 0);
-    matrix_nt(A, q, k, n, N, n, 1, 0);
+        keep[i] = exp(g->g[first + i]);
+    matrix_nt(L, K, K, 2 * n, N, n, 1, 0);
+    matrix_nn(KS, K, S, 2 * n, N, N, 1, 0);
+    decay_products(L, A, keep, beta, n);
+    real left = 1; /* of the state at the chunk's beginning */
     for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < n; j++) {
-            const real decay = j <= i ? exp(cg[i] - cg[j]) : 0;
-            L[i * n + j] *= j < i ? beta[i] * decay : 0;
-            A[i * n + j] *= decay;
-        }
+        left *= keep[i];
         for (size_t c = 0; c < N; c++) {
-            U[i * N + c] = beta[i] * v[i * N + c];
-            Wm[i * N + c] = beta[i] * exp(cg[i]) * k[i * N + c];
-            Qg[i * N + c] = exp(cg[i]) * q[i * N + c];
+            KS[i * N + c] = beta[i] * (v[i * N + c] - left * KS[i * N + c]);
+            o[i * N + c] = scale * left * QS[i * N + c];
         }
     }
-    substitute(L, U, n, N);
-    substitute(L, Wm, n, N);
-    matrix_nn(U, Wm, S, n, N, N, -1, 1); /* what is really written: U - W S */
-    matrix_nn(o, Qg, S, n, N, N, scale, 0);
-    matrix_nn(o, A, U, n, n, N, scale, 1);
-    for (size_t i = 0; i < n; i++) /* keys as the chunk's end sees them */
+    substitute(L, KS, n, N);
+    matrix_nn(o, A, KS, n, n, N, scale, 1);
+    real after = 1; /* left of token i at the chunk's end */
+    for (size_t i = n; i-- > 0; after *= keep[i])
         for (size_t c = 0; c < N; c++)
-            Wm[i * N + c] = exp(cg[n - 1] - cg[i]) * k[i * N + c];
-    matrix_tn(S, Wm, U, N, n, N, 1, exp(cg[n - 1]));
+            K[i * N + c] *= after;
+    matrix_tn(S, K, KS, N, n, N, 1, left);
 }
 
 void gdn_chunked(const struct gdn *g, real *o, real *states, real *scratch)
