@@ -100,6 +100,13 @@ int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
         /* A table for each series would be sized by their number. */
         .season = s->cycle && season > 1 && spec->group == GROUP_JOINT ? season : 0,
         .skip = s->skip,
+        .gate = {.kind = (enum gate_kind)s->gate,
+                 .ctx = (enum gate_ctx)s->gate_ctx,
+                 .clamp = (enum gate_clamp)s->gate_alpha_clamp,
+                 .period = (size_t)s->gate_period,
+                 .routers = (size_t)s->gate_routers,
+                 .alpha0 = s->gate_alpha0,
+                 .trust_bias = s->gate_trust_bias},
     };
     return 0;
 }

@@ -62,6 +62,9 @@ struct model_settings {
     int width, ff, heads, lift, layers, rank; /* C, Fd, H, D, layers, low-rank maps */
     bool cycle; /* the season apart: learnt (joint), or computed (each) */
     bool skip;  /* a linear map past the network */
+    int gate, gate_ctx, gate_alpha_clamp; /* enums of model/gate.h */
+    int gate_period, gate_routers;
+    double gate_alpha0, gate_trust_bias;
     double dropout;
     bool out_dropout;
     enum model_loss loss;

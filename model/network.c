@@ -58,7 +58,7 @@ struct network {
 
     struct tensors tensors;
     size_t at[TENSORS], at_branch[BRANCHES], at_head; /* offsets in theta */
-    size_t at_cycle, at_skip[SKIP_TENSORS];
+    size_t at_cycle, at_skip[SKIP_TENSORS], at_gate;
     struct branch_config branch_config;
     struct head_config head_config;
     struct fold_shape fold_shape;
@@ -84,6 +84,8 @@ struct network {
     struct encoder_work *encoder_work;
     struct branch_tape *branch[BRANCHES];
     struct head_tape *head;
+    real *gated[BRANCHES]; /* (R,D F), with a gate */
+    struct gate_tape *gate;
 };
 
 /* ---- configuration ----------------------------------------------------------------- */
@@ -121,6 +123,15 @@ static size_t tokens_of(const struct network_config *c)
     return c->axis == AXIS_EMBED ? c->D : pieces_of(c);
 }
 
+static struct gate_config gate_of(const struct network_config *c)
+{
+    struct gate_config gate = c->gate;
+    gate.L = c->L;
+    gate.D = c->D;
+    gate.F = fft_bins(c->L);
+    return gate;
+}
+
 int network_check(const struct network_config *c, size_t max_batch, struct err *err)
 {
     const struct {
@@ -146,6 +157,13 @@ int network_check(const struct network_config *c, size_t max_batch, struct err *
     if (c->axis == AXIS_PATCH && (c->patch < 1 || c->patch > c->L || c->L % c->patch))
         return err_set(err, ERR_INVALID, "patch: must divide the lookback %zu, got %zu",
                        c->L, c->patch);
+    if (c->axis == AXIS_PATCH && c->gate.kind)
+        return err_set(err, ERR_INVALID,
+                       "gate: must be none where axis is patch: it looks at the spectrum "
+                       "of the whole window");
+    const struct gate_config gate = gate_of(c);
+    if (gate_check(&gate, err))
+        return -1;
     const struct mixer_config mix = mix_of(c);
     return mixer_check(&mix, err);
 }
@@ -186,6 +204,9 @@ static void derive(struct network *n)
         n->at_skip[i] += n->tensors.size;
     if (c->skip)
         tensors_add(&n->tensors, "", skip_table, SKIP_TENSORS, dims);
+    n->at_gate = n->tensors.size;
+    if (c->gate.kind)
+        gate_params(&c->gate, &n->tensors);
 }
 
 /* ---- memory ------------------------------------------------------------------------ */
@@ -214,6 +235,11 @@ static void carve(struct network *n, struct arena *arena)
                                    n->training, n->encoder_work, arena);
     }
     n->head = head_tape(&n->head_config, rows, n->training, arena);
+    if (c->gate.kind) {
+        n->gate = gate_tape(&c->gate, rows, n->training, arena);
+        for (size_t i = 0; i < BRANCHES; i++)
+            n->gated[i] = arena_reals(arena, DF);
+    }
     if (!n->training) {
         n->beside = arena_reals(
             arena, R * fold_width(&n->branch_config, &n->lift, n->fold_shape));
@@ -243,6 +269,7 @@ static struct network *shape_new(const struct network_config *config, size_t max
         return NULL;
     struct network *const n = mem_new(1, sizeof *n);
     n->config = *config;
+    n->config.gate = gate_of(config);
     n->max_batch = max_batch;
     n->training = training;
     n->pool = pool;
@@ -313,6 +340,12 @@ size_t network_size(const struct network *n)
 size_t network_params(const struct network *n)
 {
     return n->tensors.size;
+}
+
+void network_clamp(const struct network *n, real *theta)
+{
+    if (n->config.gate.kind)
+        gate_clamp(&n->config.gate, theta + n->at_gate);
 }
 
 /* Log-uniform over two decades from least. */
@@ -409,6 +442,19 @@ static void add_skip(struct network *n, const real *theta)
         n->out[i] += n->straight[i];
 }
 
+static struct gate_call gate_call(const struct network *n, const real *theta)
+{
+    return (struct gate_call){.config = &n->config.gate,
+                              .R = n->B * n->config.V,
+                              .pool = n->pool,
+                              .e = lift_vector(n, theta),
+                              .z = n->z,
+                              .re = n->spectrum[REAL_BRANCH],
+                              .im = n->spectrum[IMAG_BRANCH],
+                              .y_re = n->branch_out[REAL_BRANCH],
+                              .y_im = n->branch_out[IMAG_BRANCH]};
+}
+
 /* Steps 0 to 2: from the windows to their spectra. */
 static void begin(struct network *n, const real *theta, const real *x,
                   const uint32_t *phase, size_t B)
@@ -454,8 +500,15 @@ void network_forward(struct network *n, const real *theta, const real *x,
         branch_forward(&branch, theta + n->at_branch[i], e, n->spectrum[i],
                        n->branch_out[i], n->branch[i]);
     }
-    lift_join(&n->lift, n->pool, n->h, n->z, e, n->branch_out[REAL_BRANCH],
-              n->branch_out[IMAG_BRANCH], B * n->config.V * n->fold_shape.pieces);
+    real *const *added = n->branch_out;
+    if (n->config.gate.kind) {
+        const struct gate_call gate = gate_call(n, theta);
+        added = n->gated;
+        gate_forward(&gate, theta + n->at_gate, added[REAL_BRANCH], added[IMAG_BRANCH],
+                     n->gate);
+    }
+    lift_join(&n->lift, n->pool, n->h, n->z, e, added[REAL_BRANCH], added[IMAG_BRANCH],
+              B * n->config.V * n->fold_shape.pieces);
     const struct head_call head = head_call(n);
     head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
     finish(n, theta, y);
@@ -473,6 +526,8 @@ struct network_fold *network_fold_new(const struct network *n, const real *theta
     const real *const branches[] = {theta + n->at_branch[REAL_BRANCH],
                                     theta + n->at_branch[IMAG_BRANCH]};
     struct network_fold *const fold = mem_new(1, sizeof *fold);
+    if (n->config.gate.kind)
+        return fold;
     if (fold_init(&fold->fold, &n->branch_config, &n->head_config, &n->lift,
                   n->fold_shape, lift_vector(n, theta), branches, theta + n->at_head,
                   err) == 0)
@@ -504,6 +559,10 @@ void network_forward_folded(struct network *n, const real *theta,
     const struct network_config *const c = &n->config;
     const size_t width = fold_width(&n->branch_config, &n->lift, n->fold_shape);
     assert(!n->training);
+    if (c->gate.kind) {
+        network_forward(n, theta, x, phase, B, y, NULL);
+        return;
+    }
     n->p = 0;
     n->step = (struct dropout_step){0};
     begin(n, theta, x, phase, B);
@@ -548,6 +607,19 @@ static void backward_skip(struct network *n, const real *theta, real *dtheta)
                           theta + n->at_skip[SKIP_W], R, c->L, c->P);
 }
 
+static void backward_gate(struct network *n, const real *theta, real *dtheta, real *de)
+{
+    const struct gate_call gate = gate_call(n, theta);
+    const struct gate_grad grad = {.d_re = n->d_branch_out[REAL_BRANCH],
+                                   .d_im = n->d_branch_out[IMAG_BRANCH],
+                                   .dz = n->d_z,
+                                   .d_spectrum_re = n->d_spectrum[REAL_BRANCH],
+                                   .d_spectrum_im = n->d_spectrum[IMAG_BRANCH],
+                                   .de = de,
+                                   .dtheta = dtheta + n->at_gate};
+    gate_backward(&gate, theta + n->at_gate, &grad, n->gate);
+}
+
 void network_backward(struct network *n, const real *theta, const real *dy, real *dtheta,
                       real *dx)
 {
@@ -569,9 +641,12 @@ void network_backward(struct network *n, const real *theta, const real *dy, real
                   n->head);
     lift_join_backward(&n->lift, n->pool, n->d_z, de, n->d_branch_out[REAL_BRANCH],
                        n->d_branch_out[IMAG_BRANCH], n->d_h, n->z, e, RS);
+    for (size_t i = 0; i < BRANCHES; i++)
+        memset(n->d_spectrum[i], 0, RS * F * sizeof *n->d_spectrum[i]);
+    if (c->gate.kind)
+        backward_gate(n, theta, dtheta, de);
     for (size_t i = 0; i < BRANCHES; i++) {
         const struct branch_call branch = branch_call(n, i);
-        memset(n->d_spectrum[i], 0, RS * F * sizeof *n->d_spectrum[i]);
         branch_backward(&branch, theta + n->at_branch[i], e, n->spectrum[i],
                         n->d_branch_out[i], n->d_spectrum[i], de,
                         dtheta + n->at_branch[i], n->branch[i]);

@@ -14,6 +14,7 @@
  *      each a map from D F to C, encoder layers, a norm, a map back    model/branch.h
  *      An encoder layer mixes the series and then widens each          model/encoder.h
  *      The mixer is an entry of a table; rwkv7 is the paper's     model/mixer.h, rwkv7.h
+ *      with a gate: R' and I' scaled by what each says of the other      model/gate.h
  *   4. h = E + irfft(R' + i I')                                        model/lift.h
  *   5. out = a three-layer map of each series' h (L D) to P values     model/head.h
  *      with `skip`: + S z + s, straight from the window; zero at first
@@ -40,6 +41,7 @@
 
 #include "base/err.h"
 #include "base/real.h"
+#include "model/gate.h"
 #include "model/mixer.h"
 #include "model/model.h"
 #include "model/tensors.h" /* struct tensor */
@@ -62,6 +64,7 @@ struct network_config {
     bool out_dropout;             /* drop points of the forecast itself (parity) */
     size_t season;                /* rows of the learnt cycle; 0: none */
     bool skip; /* a linear map from the window past everything to the forecast */
+    struct gate_config gate; /* its sizes L, D and F are set by network_new() */
 };
 
 /* Dropout of one training step; NULL in forward means none. */
@@ -99,6 +102,10 @@ size_t network_size(const struct network *network);
  */
 size_t network_params(const struct network *network);
 
+/* Brings back into their range the parameters that have one (model/gate.h); after each
+ * update. */
+void network_clamp(const struct network *network, real *theta);
+
 /* Fills theta with initial values, a function of seed alone. */
 void network_init(const struct network *network, real *theta, uint64_t seed);
 
@@ -115,7 +122,8 @@ void network_forward(struct network *network, const real *theta, const real *x,
 
 /*
  * The same for forecasts, from what network_fold_new() multiplied out (model/fold.h): up
- * to rounding the outputs of network_forward() without dropout.  Of a network made
+ * to rounding the outputs of network_forward() without dropout.  With a gate there is
+ * nothing to multiply out, and they are these.  Of a network made
  * without `training`.
  */
 struct network_fold;

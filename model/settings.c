@@ -30,6 +30,10 @@ static const char *const taylor2_words[] = {"norm2", "diag", "sym", "full", NULL
 static const char *const beta_words[] = {"fixed", "learn", NULL};
 static const char *const nonneg_words[] = {"softplus", "relu", NULL};
 static const char *const env_words[] = {"none", "exp", NULL};
+static const char *const gate_words[] = {"none", "base",     "phase",
+                                         "full", "adaptive", NULL};
+static const char *const ctx_words[] = {"mean", "band", NULL};
+static const char *const clamp_words[] = {"param", "forward", NULL};
 static const char *const pattern_words[] = {"alternate", "fuse", NULL};
 
 struct row {
@@ -92,6 +96,13 @@ static const struct row rows[] = {
     ROW(INTEGER,   rank, 0, 1024, 16, 0,               "of the mixer's low-rank maps; 0: max(64, C/8)"),
     ROW(FLAG,      cycle, 0, 1, 1, 0,                  "take a season out before the network and put it back after"),
     ROW(FLAG,      skip, 0, 1, 1, 0,                   "a linear map from the window straight to the forecast"),
+    WORDS(CHOICE,  gate, gate_words, 0, 0,             "FRWKV+'s: each branch's spectrum scaled by what the other says"),
+    ROW(INTEGER,   gate_period, 1, 8192, 24, 24,       "steps of the rhythm that phase, full and adaptive look at"),
+    ROW(INTEGER,   gate_routers, 1, 256, 4, 4,         "vectors that gather it"),
+    ROW(NUMBER,    gate_alpha0, 0, 0.2, 0.1, 0.1,      "where the share of that begins"),
+    ROW(NUMBER,    gate_trust_bias, -20, 20, -2, -2,   "gate = adaptive: where the trust in it begins, before the logistic function"),
+    WORDS(CHOICE,  gate_ctx, ctx_words, 0, 0,          "of a spectrum: its mean, or the logarithm of its power in lift bands"),
+    WORDS(CHOICE,  gate_alpha_clamp, clamp_words, 0, 0, "keep the share within 0..0.2 where it is stored, or where it is read (parity)"),
     ROW(NUMBER,    dropout, 0, 0.9, 0.2, 0.2,          "p; the layers use fixed shares of it"),
     ROW(FLAG,      out_dropout, 0, 1, 0, 1,            "also drop points of the forecast itself while training"),
     WORDS(CHOICE,  loss, loss_words, LOSS_L1, LOSS_L1, "absolute error, squared error, or their sum"),

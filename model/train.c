@@ -136,6 +136,7 @@ static void take_step(const struct train *t, struct work *w)
         .pool = t->pool,
     };
     adamw_step(&adamw, t->network, s->theta, w->gradient, s->m, s->v, step + 1);
+    network_clamp(t->network, s->theta);
     if (set->ema > 0)
         ema_step(s->shadow, s->theta, s->size, set->ema, step + 1);
     s->epoch_loss.sum += loss.sum;

@@ -36,7 +36,23 @@ static void fill(real *x, size_t n, uint32_t purpose, double deviation)
 
 /* ---- one core at one size ---------------------------------------------------------- */
 
-enum { X_, Q_, K_, V_, DECAY_, RATE_, O_, D_O_, DX_, DQ_, DK_, DV_, D_DECAY_, D_RATE_, ROWS };
+enum {
+    X_,
+    Q_,
+    K_,
+    V_,
+    DECAY_,
+    RATE_,
+    O_,
+    D_O_,
+    DX_,
+    DQ_,
+    DK_,
+    DV_,
+    D_DECAY_,
+    D_RATE_,
+    ROWS
+};
 enum { XI_, ALPHA_, BONUS_, DXI_, DALPHA_, DBONUS_, VECTORS };
 
 struct run {
@@ -131,13 +147,20 @@ static const struct {
     size_t layer;
     double growth; /* expected */
 } cores[] = {
-    {"softmax", "softmax", false, 0, 4}, {"linear", "linear", false, 0, 2},
-    {"linear, causal", "linear", true, 0, 2}, {"inline", "inline", false, 0, 2},
-    {"inline, causal", "inline", true, 0, 2}, {"taylor2", "taylor2", false, 0, 2},
-    {"taylor2, causal", "taylor2", true, 0, 2}, {"luna", "luna", false, 0, 2},
-    {"luna, causal", "luna", true, 0, 2}, {"rwkv7", "rwkv7", false, 0, 2},
-    {"rwkv7x", "rwkv7x", false, 0, 2}, {"gdn_swa, window", "gdn_swa", false, 0, 2},
-    {"gdn_swa, delta rule", "gdn_swa", false, 1, 2}, {"h3", "h3", false, 0, 2},
+    {"softmax", "softmax", false, 0, 4},
+    {"linear", "linear", false, 0, 2},
+    {"linear, causal", "linear", true, 0, 2},
+    {"inline", "inline", false, 0, 2},
+    {"inline, causal", "inline", true, 0, 2},
+    {"taylor2", "taylor2", false, 0, 2},
+    {"taylor2, causal", "taylor2", true, 0, 2},
+    {"luna", "luna", false, 0, 2},
+    {"luna, causal", "luna", true, 0, 2},
+    {"rwkv7", "rwkv7", false, 0, 2},
+    {"rwkv7x", "rwkv7x", false, 0, 2},
+    {"gdn_swa, window", "gdn_swa", false, 0, 2},
+    {"gdn_swa, delta rule", "gdn_swa", false, 1, 2},
+    {"h3", "h3", false, 0, 2},
 };
 
 static void measure_growth(size_t c)

@@ -17,7 +17,13 @@
 #include "base/rng.h"
 #include "base/time.h"
 
-enum { SERIES = 128, GROUPS = 4, LAG = 8, HISTORY = LAG * (GROUPS - 1), HOUR = 3600 * 1000 };
+enum {
+    SERIES = 128,
+    GROUPS = 4,
+    LAG = 8,
+    HISTORY = LAG * (GROUPS - 1),
+    HOUR = 3600 * 1000
+};
 
 enum { CAUSE, NOISE, ORDER };
 
