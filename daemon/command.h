@@ -19,6 +19,7 @@ int forecast_command(int argc, char **argv);
 int models_command(int argc, char **argv);
 int accuracy_command(int argc, char **argv);
 int backtest_command(int argc, char **argv);
+int diagnose_command(int argc, char **argv);
 int backup_command(int argc, char **argv);
 int restore_command(int argc, char **argv);
 int verify_command(int argc, char **argv);

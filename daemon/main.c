@@ -24,6 +24,7 @@ static const struct {
     {"models", models_command, "list a forecaster's versions, or restore one"},
     {"accuracy", accuracy_command, "show how what was issued came true"},
     {"backtest", backtest_command, "judge the candidates on a CSV file"},
+    {"diagnose", diagnose_command, "show how close softmax is to its linear limit"},
     {"backup", backup_command, "copy the state folder, in use or not"},
     {"restore", restore_command, "put a backup in place of a missing state folder"},
     {"verify", verify_command, "check everything stored against its checksums"},

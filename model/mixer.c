@@ -86,6 +86,8 @@ void *core_work(const struct mixer_config *config, size_t B, size_t T, bool trai
 void core_forward(const struct mixer_call *call, const real *theta,
                   const struct core_io *io, void *tape, void *work)
 {
+    if (call->config->tap)
+        call->config->tap->see(call->config->tap->ctx, call, io);
     if (call->config->mixer->slices)
         slices_forward(call, theta, io, tape, work);
     else

@@ -29,7 +29,9 @@
 #include "model/dropout.h"
 #include "model/tensors.h"
 
+struct core_io;
 struct mixer;
+struct mixer_call;
 struct threads;
 
 enum mixer_trunk { TRUNK_FRWKV, TRUNK_NATIVE };
@@ -60,6 +62,12 @@ struct mixer_options {
     int h3_head, h3_shift_len, h3_state;
 };
 
+/* Looks on: what a core was given, of every call.  Diagnoses only. */
+struct mixer_tap {
+    void (*see)(void *ctx, const struct mixer_call *call, const struct core_io *io);
+    void *ctx;
+};
+
 struct mixer_config {
     const struct mixer *mixer;
     enum mixer_trunk trunk;
@@ -71,6 +79,7 @@ struct mixer_config {
     struct mixer_options options;
     const uint32_t *order; /* (T) the tokens' order for a core that has one, or NULL */
     const uint32_t *near;  /* (T,2) of each token the two most like it, or NULL */
+    const struct mixer_tap *tap; /* or NULL */
 };
 
 enum mixer_flag {

@@ -352,6 +352,42 @@ int model_backtest(const struct grid *grid, const struct model_spec *spec,
                    size_t candidate_count, const struct model_hooks *hooks,
                    struct model_report *report, struct err *err);
 
+/* ---- how close softmax is to its linear limit ------------------------------------ */
+
+enum { MODEL_CONCENTRATION_GRID = 16 };
+
+/* One head of one layer (model/concentration.h says what each figure is). */
+struct model_concentration {
+    const char *branch; /* "real" or "imag" */
+    size_t layer, head;
+    size_t grid_count, tokens[MODEL_CONCENTRATION_GRID];
+    double gap[MODEL_CONCENTRATION_GRID][3]; /* quartiles */
+    double population[MODEL_CONCENTRATION_GRID], control[MODEL_CONCENTRATION_GRID];
+    double gradient_v[MODEL_CONCENTRATION_GRID], gradient_kq[MODEL_CONCENTRATION_GRID];
+    double slope[3], control_slope[3]; /* and the ends of 95 %; NAN below 64 tokens */
+    double floor, k3;                  /* gap at all tokens; of the third cumulant */
+    double deviation, effective, entropy; /* of scores; tokens read; nats */
+};
+
+struct model_diagnosis {
+    size_t count, samples; /* heads; windows looked at */
+    struct model_concentration *heads;
+    double loss_softmax, loss_inline; /* of the validation part, the same weights */
+    bool convertible; /* every floor below 1e-2, the loss changes by less than 0.5 % */
+};
+
+void model_diagnosis_fini(struct model_diagnosis *diagnosis);
+
+/*
+ * Trains the network with the mixer softmax as model_backtest() would, and looks at the
+ * queries, keys and values of each head on the validation part; then answers the same
+ * windows with inline in softmax's place.  ERR_CONFLICT for fewer than 2 tokens or too
+ * few rows; ERR_INVALID for another mixer, or a causal one.
+ */
+int model_diagnose(const struct grid *grid, const struct model_spec *spec,
+                   const struct model_split *split, const struct model_hooks *hooks,
+                   struct model_diagnosis *diagnosis, struct err *err);
+
 /* Names of the candidates there are, simplest first; NULL past the end. */
 const char *model_candidate(size_t index);
 

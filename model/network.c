@@ -108,7 +108,8 @@ static struct mixer_config mix_of(const struct network_config *c)
                                  .causal = c->causal,
                                  .options = c->options,
                                  .order = c->order,
-                                 .near = c->near};
+                                 .near = c->near,
+                                 .tap = c->tap};
 }
 
 /* Patches of a window, or the window as one. */

@@ -60,6 +60,7 @@ struct network_config {
     enum model_axis axis;
     size_t patch;                 /* steps of a token, for AXIS_PATCH */
     const uint32_t *order, *near; /* of series as tokens, or NULL; borrowed */
+    const struct mixer_tap *tap;  /* or NULL; borrowed */
     double dropout;               /* p; see above for its parts */
     bool out_dropout;             /* drop points of the forecast itself (parity) */
     size_t season;                /* rows of the learnt cycle; 0: none */

@@ -81,4 +81,19 @@ check "they begin where the file ends" holds \
 printf 'time,a\n2026-01-01,1\n2026-01-02,x\n' >"$tmp/bad.csv"
 run backtest --csv "$tmp/bad.csv"
 check "a bad line is reported by number" sh -c "[ $status = 1 ] && grep -q 'line 3' '$tmp/err'"
+# What softmax has learnt, and how close it is to a linear form.
+run diagnose --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --set axis=patch --set patch=1 \
+    --output "$tmp/diagnosis.json"
+check "a diagnosis has a row for each head" holds \
+    '.settings.mixer == "softmax" and (.convertible | type == "boolean") and .loss_inline > 0
+     and (.heads | length == 8 and all(.tokens[-1] == 48 and (.gap | length) == (.tokens | length)
+     and (.control | length) == (.tokens | length) and has("slope") and has("k3")))'
+check "it is kept where asked for" sh -c "jq -S . '$tmp/diagnosis.json' >'$tmp/a' && jq -S . '$tmp/out' | cmp -s - '$tmp/a'"
+"$frwkvd" diagnose --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --set axis=patch --set patch=1 $small \
+    >"$tmp/out" 2>/dev/null
+body=$(cat "$tmp/out")
+check "in the terminal it is a plot and a table" \
+    sh -c "grep -q 'Gaussian control' '$tmp/out' && grep -q '^  imag .* of 48' '$tmp/out'"
+run diagnose --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --mixer linear
+check "only softmax can be diagnosed" sh -c "[ $status = 1 ] && grep -q 'mixer: must be softmax' '$tmp/err'"
 done_testing
