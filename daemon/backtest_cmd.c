@@ -121,6 +121,28 @@ static void print_table(const struct model_report *report)
     table_free(t);
 }
 
+/* Who serves each series where, and how often what came was inside its 80 % band. */
+static void print_series(const struct model_report *report, const struct grid *grid)
+{
+    struct table *const t = table_new("series", training_bucket(0), ">in band",
+                                      training_bucket(1), ">in band", training_bucket(2),
+                                      ">in band", training_bucket(3), ">in band", NULL);
+    for (size_t s = 0; s < report->series_count; s++) {
+        table_add(t, "%s", grid->names[s]);
+        for (size_t b = 0; b < MODEL_BUCKETS; b++) {
+            const struct model_champion *const c =
+                &report->champions[s * MODEL_BUCKETS + b];
+            table_add(t, "%s", c->candidate);
+            if (isnan(c->coverage80))
+                table_add(t, "-");
+            else
+                table_add(t, "%.1f %%", 100 * c->coverage80);
+        }
+    }
+    table_print(t, stdout);
+    table_free(t);
+}
+
 static void print_text(const struct backtest *b, const struct grid *grid,
                        const struct model_report *report)
 {
@@ -129,6 +151,8 @@ static void print_text(const struct backtest *b, const struct grid *grid,
            b->job.file, grid->cols, grid->rows, report->windows_fit, report->windows_stop,
            report->windows_judge, report->season);
     print_table(report);
+    putchar('\n');
+    print_series(report, grid);
     if (report->covariate_count)
         putchar('\n');
     csv_job_covariates_print(report);

@@ -168,11 +168,12 @@ json_t *training_champions_json(const struct model_report *report,
     json_t *const list = json_array();
     for (size_t i = 0; i < report->series_count * MODEL_BUCKETS; i++) {
         const struct model_champion *const c = &report->champions[i];
-        json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o}", "series",
+        json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o, s:o}", "series",
                                               name(ctx, i / MODEL_BUCKETS), "bucket",
                                               bucket_json((int)(i % MODEL_BUCKETS)),
                                               "candidate", c->candidate, "skill",
-                                              json_number_or_null(c->skill)));
+                                              json_number_or_null(c->skill), "coverage80",
+                                              json_number_or_null(c->coverage80)));
     }
     return list;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The protocol of the literature: fit on the train part, stop on the validation part,
- * every window of the test part counted once.  Who serves, and the bands, come from
- * the validation part (candidates without training: from everything before the test
- * part); the test part is heard last and changes nothing.
+ * every window of the test part counted once.  Who serves comes from the validation
+ * part (candidates without training: from everything before the test part).  The test
+ * part is heard last and changes nothing but the bands, which follow the candidates
+ * through it: at every origin they rest on what had come true by then.
  */
 #include "model/model.h"
 
@@ -41,7 +42,6 @@ struct backtest {
     struct fit fit;
     struct frwkv frwkv;
     struct referee referee;
-    struct bands bands[CANDIDATES];
     struct profile *profiles; /* (series + 1) */
     unsigned char *contexts;
     struct verdict *verdicts;
@@ -112,16 +112,12 @@ static int hear(struct backtest *b, size_t from, size_t to, unsigned mask, unsig
 static int choose(struct backtest *b, struct err *err)
 {
     const struct cut *const cut = &b->cut;
-    const unsigned untrained = candidate_untrained();
-    if (hear(b, 0, cut->fit + b->spec->horizon - 1, untrained, HEAR_DUEL, NULL, err) ||
-        hear(b, cut->fit, cut->stop, ~0u, HEAR_DUEL | HEAR_KEEP, NULL, err))
+    const unsigned what = HEAR_DUEL | HEAR_FOLLOW;
+    if (hear(b, 0, cut->fit + b->spec->horizon - 1, candidate_untrained(), what, NULL,
+             err) ||
+        hear(b, cut->fit, cut->stop, ~0u, what, NULL, err))
         return -1;
     referee_decide(&b->referee, b->mask, b->verdicts);
-    for (int c = 0; c < CANDIDATES; c++)
-        if (takes_part(b, c) &&
-            referee_bands(&b->referee, c, 0, 1, NULL, &b->bands[c], err))
-            return -1;
-    b->referee.bands = b->bands;
     return 0;
 }
 
@@ -129,7 +125,7 @@ static int fill_report(struct backtest *b, struct model_report *report, struct e
 {
     const size_t S = b->panel.cols;
     memset(b->referee.seconds, 0, sizeof b->referee.seconds);
-    if (hear(b, b->cut.stop, b->cut.end, ~0u, HEAR_SCORE | HEAR_BANDS,
+    if (hear(b, b->cut.stop, b->cut.end, ~0u, HEAR_SCORE | HEAR_BANDS | HEAR_FOLLOW,
              &report->windows_judge, err))
         return -1;
     b->referee.seconds[CANDIDATE_FRWKV] += b->fit.seconds;
@@ -138,7 +134,7 @@ static int fill_report(struct backtest *b, struct model_report *report, struct e
     report->season = b->season;
     report_figures(report, &b->referee, b->mask, b->verdicts, b->cut.fit, b->season,
                    b->fit.params);
-    report_champions(report, b->verdicts, S);
+    report_champions(report, &b->referee, b->verdicts, S);
     report_epochs(report, &b->fit.state);
     report_covariates(report, &b->effects);
     report->windows_fit = b->fit.windows.count;
@@ -172,13 +168,11 @@ int model_backtest(const struct grid *grid, const struct model_spec *spec,
                           b.contexts);
     b.verdicts = mem_new((grid->cols + 1) * MODEL_BUCKETS, sizeof *b.verdicts);
     if ((takes_part(&b, CANDIDATE_FRWKV) && train_frwkv(&b, grid, err)) ||
-        referee_init(&b.referee, &b.panel, spec->horizon, err) || choose(&b, err) ||
-        fill_report(&b, report, err))
+        referee_init(&b.referee, &b.panel, spec->horizon, b.season, b.cut.fit, err) ||
+        choose(&b, err) || fill_report(&b, report, err))
         goto out;
     rc = 0;
 out:
-    for (int c = 0; c < CANDIDATES; c++)
-        bands_fini(&b.bands[c]);
     free(b.profiles);
     free(b.contexts);
     free(b.verdicts);

@@ -59,16 +59,24 @@ static size_t collect(float *out, const float *residuals, size_t count, size_t k
     return n;
 }
 
-static float order_statistic(const float *sorted, size_t n, int level)
+int bands_level(double p)
+{
+    for (int l = 0; l < BANDS_LEVELS; l++)
+        if (fabs(levels[l] - p) < 1e-9)
+            return l;
+    return -1;
+}
+
+float bands_order(const float *sorted, size_t n, double independent, int level)
 {
     if (level == MEDIAN)
         return 0;
-    const double place = (double)(n + 1) * levels[level]; /* counted from 1 */
-    const double outward = level < MEDIAN ? floor(place) : ceil(place);
-    const size_t index = outward < 1           ? 0
-                         : outward > (double)n ? n - 1
-                                               : (size_t)outward - 1;
-    return level < MEDIAN ? fminf(sorted[index], 0) : fmaxf(sorted[index], 0);
+    const double outer = level < MEDIAN ? 1 - levels[level] : levels[level];
+    const double size = (double)n * (1 + 1 / fmin(fmax(independent, 1), (double)n));
+    /* Counted from 1 at the other end; a hair less, as n + 1 is not always exact. */
+    const double rank = fmin(fmax(ceil(size * outer - 1e-9 * size), 1), (double)n);
+    const size_t place = (size_t)rank - 1;
+    return level < MEDIAN ? fminf(sorted[n - 1 - place], 0) : fmaxf(sorted[place], 0);
 }
 
 size_t bands_fit(struct bands *bands, size_t series, const float *residuals, size_t count,
@@ -88,7 +96,7 @@ size_t bands_fit(struct bands *bands, size_t series, const float *residuals, siz
         qsort(sorted, n, sizeof *sorted, compare_floats);
         float *const out = bands->offset + (series * knots + k) * BANDS_LEVELS;
         for (int l = 0; l < BANDS_LEVELS; l++)
-            out[l] = (float)(scale * (double)order_statistic(sorted, n, l));
+            out[l] = (float)(scale * (double)bands_order(sorted, n, (double)n, l));
     }
     free(sorted);
     return least;

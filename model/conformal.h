@@ -24,7 +24,13 @@
 
 #include "base/err.h"
 
-enum { BANDS_KNOTS_MAX = 64, BANDS_LEVELS = 19, BANDS_POOL = 64 };
+enum {
+    BANDS_KNOTS_MAX = 64,
+    BANDS_LEVELS = 19,
+    BANDS_POOL = 64,
+    BANDS_LOW = 4, /* the levels 0.1 and 0.9 */
+    BANDS_HIGH = BANDS_LEVELS - 1 - BANDS_LOW,
+};
 
 struct bands {
     size_t series, P, knots;
@@ -34,6 +40,13 @@ struct bands {
 /* Number of steps kept of a horizon, and the step of knot k. */
 size_t bands_knots(size_t P);
 size_t bands_step(size_t k, size_t P);
+
+/* Index of a level that is kept, or -1. */
+int bands_level(double p);
+
+/* The order statistic of n sorted residuals at a level, by the rules above; as sure as
+ * if only `independent` of them, 1..n, said something of their own. */
+float bands_order(const float *sorted, size_t n, double independent, int level);
 
 /* All offsets zero. */
 int bands_init(struct bands *bands, size_t series, size_t P, struct err *err);

@@ -3,8 +3,8 @@
  * model_train(): fit | stop | judge, who serves where, then a refit on everything.
  *
  * Candidates without training are compared over all history, trained ones in the judge
- * part alone.  The figures come from the judge part; coverage and WQL from its second
- * half, with bands calibrated on the first.  Very long or very wide history is judged
+ * part alone.  The figures come from the judge part, coverage and WQL from bands that
+ * follow the candidates through it (a trained one from the stop part on).  Very long or very wide history is judged
  * at every n-th origin, which the rule's standard errors allow for.
  */
 #include "model/model.h"
@@ -46,7 +46,6 @@ struct learn {
     struct fit fit;
     struct frwkv frwkv;
     struct referee referee;
-    struct bands half[CANDIDATES]; /* of the first half of the judge part */
     char note[sizeof((struct model_report *)0)->note];
 };
 
@@ -137,20 +136,15 @@ static int judge(struct learn *l, struct model *m, struct err *err)
     /* A horizon of history is enough for a candidate that looks at its last values. */
     const size_t first = P < l->spec->lookback ? P : l->spec->lookback;
     const size_t from = l->trained ? l->cut.stop : first;
-    const size_t half = from + (end - from) / 2;
-    if (referee_init(&l->referee, &l->panel, P, err))
+    const unsigned untrained = candidate_untrained(), follow = HEAR_DUEL | HEAR_FOLLOW;
+    if (referee_init(&l->referee, &l->panel, P, l->season, l->cut.fit, err))
         return -1;
-    if ((l->trained && hear(l, m, first, 0, from + P - 1, candidate_untrained(),
-                            HEAR_DUEL, NULL, err)) ||
-        hear(l, m, first, from, end, l->mask, HEAR_DUEL | HEAR_SCORE | HEAR_KEEP,
+    if (l->trained && (hear(l, m, first, 0, from + P - 1, untrained, follow, NULL, err) ||
+                       hear(l, m, first, l->cut.fit, from, l->mask & ~untrained,
+                            HEAR_FOLLOW, NULL, err)))
+        return -1;
+    if (hear(l, m, first, from, end, l->mask, follow | HEAR_SCORE | HEAR_BANDS,
              &m->report.windows_judge, err))
-        return -1;
-    for (int c = 0; c < CANDIDATES; c++)
-        if (l->mask >> c & 1 &&
-            referee_bands(&l->referee, c, 0, 0.5, NULL, &l->half[c], err))
-            return -1;
-    l->referee.bands = l->half;
-    if (end - half >= P && hear(l, m, first, half, end, l->mask, HEAR_BANDS, NULL, err))
         return -1;
     referee_decide(&l->referee, l->mask, m->verdicts);
     settle_strangers(m);
@@ -158,11 +152,11 @@ static int judge(struct learn *l, struct model *m, struct err *err)
     return 0;
 }
 
-static int calibrate(const struct learn *l, struct model *m, struct err *err)
+static int calibrate(struct learn *l, struct model *m, struct err *err)
 {
     for (int c = 0; c < CANDIDATES; c++)
         if (artifact_serves(m, c) &&
-            referee_bands(&l->referee, c, 0, 1, l->panel.sd, &m->bands[c], err))
+            referee_bands(&l->referee, c, l->panel.sd, &m->bands[c], err))
             return -1;
     return 0;
 }
@@ -176,7 +170,7 @@ static void fill_report(const struct learn *l, struct model *m)
     for (size_t i = 0; i < r->figure_count; i++)
         if (strcmp(r->figures[i].candidate, candidates[CANDIDATE_FRWKV].name) == 0)
             r->figures[i].seconds += l->fit.seconds;
-    report_champions(r, m->verdicts, m->series);
+    report_champions(r, &l->referee, m->verdicts, m->series);
     if (l->trained) {
         report_epochs(r, &l->fit.state);
         r->windows_fit = l->fit.windows.count;
@@ -258,8 +252,6 @@ struct model *model_train(const struct grid *grid, const struct model_spec *spec
         model_free(m);
         m = NULL;
     }
-    for (int c = 0; c < CANDIDATES; c++)
-        bands_fini(&l.half[c]);
     referee_fini(&l.referee);
     frwkv_fini(&l.frwkv);
     fit_fini(&l.fit);

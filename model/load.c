@@ -427,7 +427,7 @@ static int read_all(const struct safetensors *file, struct model *m, struct err 
             (candidates[c].trained && read_weights(file, m, err)))
             return -1;
     }
-    report_champions(&m->report, m->verdicts, m->series);
+    report_champions(&m->report, NULL, m->verdicts, m->series);
     report_covariates(&m->report, &m->effects);
     return 0;
 }

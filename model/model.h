@@ -143,10 +143,11 @@ struct model_figure {
 };
 
 /* Who serves one series in one bucket, and its skill there: 1 - MAE / MAE of
- * seasonal_naive on the judged origins; NAN where nothing could be judged. */
+ * seasonal_naive on the judged origins; NAN where nothing could be judged.  coverage80:
+ * the share of actuals inside its 80 % band there; NAN, too, in a model that was loaded. */
 struct model_champion {
     char candidate[24];
-    double skill;
+    double skill, coverage80;
 };
 
 /* A covariate, or a group of them that belong together, and who uses it. */

@@ -14,8 +14,9 @@
 enum {
     PAIRS = CANDIDATES * (CANDIDATES - 1) / 2,
     BLOCK_CELLS = 1 << 18, /* forecast values of one candidate at a time */
-    KEPT_CELLS = 1 << 23,  /* residuals of one candidate over all series */
+    KEPT_CELLS = 1 << 21,  /* residuals of one candidate over all series */
     KEPT_MIN = 32,
+    KEPT_MAX = 256,
     EVERYONE_KEPT = 512, /* residuals of a step that stand for all series */
 };
 
@@ -44,37 +45,41 @@ static struct score *score_at(const struct referee *r, int candidate, size_t ser
                       (size_t)bucket];
 }
 
-static float *residuals_at(const struct referee *r, int candidate, size_t series)
+static struct follow *follow_at(const struct referee *r, int candidate, size_t series)
 {
-    return r->residuals +
-           ((size_t)candidate * r->series + series) * r->kept_max * r->knots;
+    return &r->follow[(size_t)candidate * r->series + series];
 }
 
-const float *referee_residuals(const struct referee *referee, int candidate,
-                               size_t series)
+static bool follow_all(struct referee *r, size_t season, size_t trained_from)
 {
-    return residuals_at(referee, candidate, series);
+    const size_t rows = r->panel->rows;
+    size_t kept = KEPT_CELLS / (r->series * r->knots);
+    kept = kept < KEPT_MIN ? KEPT_MIN : kept > KEPT_MAX ? KEPT_MAX : kept;
+    for (int c = 0; c < CANDIDATES; c++) {
+        const size_t span = candidates[c].trained ? rows - trained_from : rows;
+        const size_t spacing = follow_spacing(span, r->P, season, kept);
+        for (size_t s = 0; s < r->series; s++)
+            if (!follow_init(follow_at(r, c, s), r->P, kept, spacing))
+                return false;
+    }
+    return true;
 }
 
 int referee_init(struct referee *referee, const struct panel *panel, size_t P,
-                 struct err *err)
+                 size_t season, size_t trained_from, struct err *err)
 {
-    const size_t S = panel->cols, knots = bands_knots(P);
-    size_t kept = KEPT_CELLS / (S * knots);
-    kept = kept < KEPT_MIN ? KEPT_MIN : kept > REFEREE_KEPT_MAX ? REFEREE_KEPT_MAX : kept;
-    const size_t cells = CANDIDATES * S * kept * knots;
+    const size_t S = panel->cols;
     *referee = (struct referee){
         .panel = panel,
         .P = P,
         .series = S,
-        .knots = knots,
-        .kept_max = kept,
+        .knots = bands_knots(P),
         .duels = mem_try(PAIRS * S * MODEL_BUCKETS, sizeof *referee->duels),
         .scores = mem_try(CANDIDATES * S * MODEL_BUCKETS, sizeof *referee->scores),
-        .residuals = mem_try(cells, sizeof *referee->residuals),
-        .kept = mem_new(S, sizeof *referee->kept),
+        .follow = mem_try(CANDIDATES * S, sizeof *referee->follow),
     };
-    if (referee->duels && referee->scores && referee->residuals)
+    if (referee->duels && referee->scores && referee->follow &&
+        follow_all(referee, season, trained_from))
         return 0;
     referee_fini(referee);
     return err_set(err, ERR_NO_MEMORY, "referee: no memory for %zu series", S);
@@ -82,14 +87,21 @@ int referee_init(struct referee *referee, const struct panel *panel, size_t P,
 
 void referee_fini(struct referee *referee)
 {
+    for (size_t i = 0; referee->follow && i < CANDIDATES * referee->series; i++)
+        follow_fini(&referee->follow[i]);
     free(referee->duels);
     free(referee->scores);
-    free(referee->residuals);
-    free(referee->kept);
+    free(referee->follow);
     *referee = (struct referee){0};
 }
 
 /* ---- hearing ----------------------------------------------------------------------- */
+
+/* Where a step of the horizon lies between two knots. */
+struct place {
+    size_t left, right;
+    double share; /* of the right one */
+};
 
 /* One call of referee_hear(). */
 struct hearing {
@@ -98,7 +110,9 @@ struct hearing {
     unsigned mask, what;
     double stride;         /* rows between origins */
     double *y[CANDIDATES]; /* (block, P, W) */
-    double *offset;        /* (candidate, series, P, METRIC_QUANTILES) */
+    struct place *place;   /* (P) */
+    int level[METRIC_QUANTILES];
+    double offset[BANDS_KNOTS_MAX][METRIC_QUANTILES]; /* of one origin */
 };
 
 /* Point errors of one origin and series in one bucket. */
@@ -107,24 +121,17 @@ struct tally {
 };
 
 /* What the bands of one candidate said of one actual. */
-static void hear_band(const struct hearing *h, int c, size_t s, size_t j, double y,
-                      double z, struct score *score)
+static void hear_band(const struct hearing *h, size_t s, size_t j, double y, double z,
+                      struct score *score)
 {
-    const struct referee *const r = h->referee;
     const double sd = h->panel->sd[s], mean = h->panel->mean[s];
-    const double *const offset =
-        h->offset + (((size_t)c * r->series + s) * r->P + j) * METRIC_QUANTILES;
+    const struct place *const p = &h->place[j];
     double quantiles[METRIC_QUANTILES];
-    for (int k = 0; k < METRIC_QUANTILES; k++)
-        quantiles[k] = (y + offset[k]) * sd + mean;
+    for (int k = 0; k < METRIC_QUANTILES; k++) {
+        const double left = h->offset[p->left][k], right = h->offset[p->right][k];
+        quantiles[k] = (y + left + p->share * (right - left)) * sd + mean;
+    }
     score_band(score, quantiles, z * sd + mean);
-}
-
-/* Rows up to the end of a bucket: the length of a stretch. */
-static size_t bucket_end(size_t P, int bucket)
-{
-    const size_t part = (size_t)8 >> bucket; /* cut at 1/8, 1/4, 1/2 and the end */
-    return (P + part - 1) / part;
 }
 
 static void close_stretch(struct duel *d)
@@ -163,14 +170,62 @@ static void add_duels(const struct hearing *h, size_t s, size_t row,
                     continue;
                 const double d = x->absolute / x->count - y->absolute / y->count;
                 add_difference(duel_at(h->referee, pair_of(simple, c), s, b), d, row,
-                               bucket_end(h->referee->P, b), h->stride);
+                               horizon_end(h->referee->P, b), h->stride);
             }
         }
 }
 
+/* The bands of a candidate before the origin `row`. */
+static void set_offsets(struct hearing *h, const struct follow *f)
+{
+    for (size_t k = 0; k < f->knots; k++)
+        for (int q = 0; q < METRIC_QUANTILES; q++)
+            h->offset[k][q] = follow_offset(f, k, h->level[q]);
+}
+
+static bool is_ready(const struct hearing *h, const struct follow *f, size_t j)
+{
+    return follow_ready(f, h->place[j].left) && follow_ready(f, h->place[j].right);
+}
+
+/* Candidate c: forecasts y, W apart, actuals z, cols apart. */
+static void hear_candidate(struct hearing *h, int c, size_t s, const double *y, size_t W,
+                           const double *z, const struct follow *f,
+                           struct tally tally[MODEL_BUCKETS])
+{
+    const struct referee *const r = h->referee;
+    for (size_t j = 0; j < r->P; j++) {
+        const double actual = z[j * h->panel->cols], e = y[j * W] - actual;
+        if (isnan(e))
+            continue;
+        const int bucket = horizon_bucket(j, r->P);
+        struct tally *const t = &tally[bucket];
+        t->absolute += fabs(e);
+        t->square += e * e;
+        t->count += 1;
+        if (h->what & HEAR_BANDS && is_ready(h, f, j))
+            hear_band(h, s, j, y[j * W], actual, score_at(r, c, s, bucket));
+    }
+    for (int b = 0; h->what & HEAR_SCORE && b < MODEL_BUCKETS; b++)
+        score_add(score_at(r, c, s, b), &(struct score){.count = tally[b].count,
+                                                        .absolute = tally[b].absolute,
+                                                        .square = tally[b].square});
+}
+
+/* The residuals of an origin, to be learnt from once they are known. */
+static void put_aside(const struct hearing *h, struct follow *f, size_t row,
+                      const double *y, size_t W, const double *z)
+{
+    float residuals[BANDS_KNOTS_MAX];
+    for (size_t k = 0; k < f->knots; k++) {
+        const size_t j = bands_step(k, f->P);
+        residuals[k] = (float)(z[j * h->panel->cols] - y[j * W]);
+    }
+    follow_add(f, row, residuals);
+}
+
 /* Series s at the origin `row`: forecasts y[c] + at, W apart. */
-static void hear_series(const struct hearing *h, size_t s, size_t row, size_t at,
-                        size_t W)
+static void hear_series(struct hearing *h, size_t s, size_t row, size_t at, size_t W)
 {
     const struct referee *const r = h->referee;
     const double *const z = h->panel->z + row * h->panel->cols + s;
@@ -178,64 +233,26 @@ static void hear_series(const struct hearing *h, size_t s, size_t row, size_t at
     for (int c = 0; c < CANDIDATES; c++) {
         if (!(h->mask >> c & 1))
             continue;
-        const double *const y = h->y[c] + at;
-        for (size_t j = 0; j < r->P; j++) {
-            const double actual = z[j * h->panel->cols], e = y[j * W] - actual;
-            if (isnan(e))
-                continue;
-            const int bucket = horizon_bucket(j, r->P);
-            struct tally *const t = &tally[c][bucket];
-            t->absolute += fabs(e);
-            t->square += e * e;
-            t->count += 1;
-            if (h->what & HEAR_BANDS)
-                hear_band(h, c, s, j, y[j * W], actual, score_at(r, c, s, bucket));
-        }
-        for (int b = 0; h->what & HEAR_SCORE && b < MODEL_BUCKETS; b++) {
-            const struct tally *const t = &tally[c][b];
-            score_add(score_at(r, c, s, b), &(struct score){.count = t->count,
-                                                            .absolute = t->absolute,
-                                                            .square = t->square});
-        }
+        struct follow *const f = follow_at(r, c, s);
+        if (h->what & (HEAR_FOLLOW | HEAR_BANDS))
+            follow_mature(f, row);
+        if (h->what & HEAR_BANDS)
+            set_offsets(h, f);
+        hear_candidate(h, c, s, h->y[c] + at, W, z, f, tally[c]);
+        if (h->what & HEAR_FOLLOW)
+            put_aside(h, f, row, h->y[c] + at, W, z);
     }
     if (h->what & HEAR_DUEL)
         add_duels(h, s, row, tally);
 }
 
-static void keep_series(const struct hearing *h, size_t s, size_t slot, size_t at,
-                        size_t W, const double *z)
-{
-    const struct referee *const r = h->referee;
-    for (int c = 0; c < CANDIDATES; c++) {
-        float *const out = residuals_at(r, c, s) + slot * r->knots;
-        for (size_t k = 0; k < r->knots; k++) {
-            const size_t j = bands_step(k, r->P);
-            out[k] = h->mask >> c & 1
-                         ? (float)(z[j * h->panel->cols] - h->y[c][at + j * W])
-                         : NAN;
-        }
-    }
-}
-
-/* The last of each of `kept` equal shares of n origins is kept, in its share's place. */
-static bool kept_slot(size_t index, size_t n, size_t kept, size_t *slot)
-{
-    const size_t share = (index + 1) * kept / n;
-    *slot = share - 1;
-    return share != index * kept / n;
-}
-
-/* Origins [from, to) of one group of series, in blocks. */
-static int hear_group(const struct hearing *h, const struct candidate_task *task,
+/* Origins of one group of series, in blocks. */
+static int hear_group(struct hearing *h, const struct candidate_task *task,
                       const struct origin *at, size_t count, size_t block,
                       struct pulse *pulse, struct err *err)
 {
     struct referee *const r = h->referee;
-    const size_t W = h->panel->width, cols = h->panel->cols;
-    const size_t kept = count < r->kept_max ? count : r->kept_max;
-    for (size_t s = at->col; h->what & HEAR_KEEP && s < at->col + W; s++)
-        r->kept[s] = kept;
-
+    const size_t W = h->panel->width;
     for (size_t done = 0; done < count; done += block) {
         const size_t n = count - done < block ? count - done : block;
         for (int c = 0; c < CANDIDATES; c++) {
@@ -245,18 +262,10 @@ static int hear_group(const struct hearing *h, const struct candidate_task *task
             candidate_forecast(c, task, at + done, n, h->y[c]);
             r->seconds[c] += (double)(time_monotonic_ms() - start) / 1000.0;
         }
-        for (size_t i = 0; i < n; i++) {
-            size_t slot;
-            const bool keep =
-                h->what & HEAR_KEEP && kept_slot(done + i, count, kept, &slot);
-            const struct origin o = at[done + i];
-            for (size_t c = 0; c < W; c++) {
-                const double *const z = h->panel->z + o.row * cols + o.col + c;
-                hear_series(h, o.col + c, o.row, i * r->P * W + c, W);
-                if (keep)
-                    keep_series(h, o.col + c, slot, i * r->P * W + c, W, z);
-            }
-        }
+        for (size_t i = 0; i < n; i++)
+            for (size_t c = 0; c < W; c++)
+                hear_series(h, at[done + i].col + c, at[done + i].row, i * r->P * W + c,
+                            W);
         pulse->now.step += n;
         if (pulse_beat(pulse, false, err))
             return -1;
@@ -264,35 +273,32 @@ static int hear_group(const struct hearing *h, const struct candidate_task *task
     return 0;
 }
 
-/* The offsets of every candidate, series and step at the metric's quantiles. */
-static void fill_offsets(struct hearing *h)
+static void find_places(struct hearing *h)
 {
-    const struct referee *const r = h->referee;
-    double *out = h->offset;
-    for (int c = 0; c < CANDIDATES; c++)
-        for (size_t s = 0; s < r->series; s++)
-            for (size_t j = 0; j < r->P; j++)
-                for (int k = 0; k < METRIC_QUANTILES; k++)
-                    *out++ = h->mask >> c & 1
-                                 ? bands_offset(&r->bands[c], s, j, metric_quantile(k))
-                                 : 0;
+    const size_t P = h->referee->P, knots = h->referee->knots;
+    for (size_t j = 0, k = 0; j < P; j++) {
+        while (k + 1 < knots && bands_step(k + 1, P) <= j)
+            k++;
+        const size_t from = bands_step(k, P);
+        h->place[j] = (struct place){k, k, 0};
+        if (from < j)
+            h->place[j] = (struct place){
+                k, k + 1, (double)(j - from) / (double)(bands_step(k + 1, P) - from)};
+    }
+    for (int q = 0; q < METRIC_QUANTILES; q++)
+        h->level[q] = bands_level(metric_quantile(q));
 }
 
 static int hearing_init(struct hearing *h, size_t block, struct err *err)
 {
     const struct referee *const r = h->referee;
-    bool ok = true;
+    bool ok = (h->place = mem_try(r->P, sizeof *h->place)) != NULL;
     for (int c = 0; c < CANDIDATES; c++)
         if (h->mask >> c & 1)
             ok &=
                 (h->y[c] = mem_try(block * r->P * h->panel->width, sizeof(double))) != 0;
-    if (h->what & HEAR_BANDS) {
-        h->offset =
-            mem_try(CANDIDATES * r->series * r->P, METRIC_QUANTILES * sizeof(double));
-        ok &= h->offset != NULL;
-        if (ok)
-            fill_offsets(h);
-    }
+    if (ok)
+        find_places(h);
     return ok ? 0 : err_set(err, ERR_NO_MEMORY, "referee: no memory for a hearing");
 }
 
@@ -316,7 +322,7 @@ int referee_hear(struct referee *referee, const struct candidate_task *task,
     }
     for (int c = 0; c < CANDIDATES; c++)
         free(h.y[c]);
-    free(h.offset);
+    free(h.place);
     return rc;
 }
 
@@ -328,7 +334,7 @@ static void weigh(const struct referee *r, size_t pair, size_t series, int bucke
                   double *mean, double *margin)
 {
     struct duel d = *duel_at(r, pair, series, bucket);
-    const double end = (double)bucket_end(r->P, bucket);
+    const double end = (double)horizon_end(r->P, bucket);
     close_stretch(&d);
     *mean = d.count > 0 ? d.sum / d.count : 0;
     *margin = (double)INFINITY;
@@ -426,44 +432,59 @@ void referee_skills(const struct referee *referee, struct verdict *verdicts)
         }
 }
 
+double referee_coverage(const struct referee *referee, int candidate, size_t series,
+                        int bucket)
+{
+    const struct score *const s = score_at(referee, candidate, series, bucket);
+    return s->band_count > 0 ? s->covered / s->band_count : (double)NAN;
+}
+
 /* ---- bands and figures ------------------------------------------------------------- */
 
-/* Residuals of all series, evenly thinned, as those of one. */
-static void fit_everyone(const struct referee *r, int candidate, double from, double to,
-                         struct bands *bands)
+/* Residuals of all series, evenly thinned, as those of one, with the mean of what the
+ * series' own bands were widened by. */
+static void fit_everyone(const struct referee *r, int candidate, struct bands *bands)
 {
     size_t each = EVERYONE_KEPT / r->series;
     each = each ? each : 1;
     float *const pool = mem_new(r->series * each * r->knots, sizeof *pool);
+    double widening[MODEL_BUCKETS] = {0}, heard = 0;
     size_t n = 0;
     for (size_t s = 0; s < r->series; s++) {
-        const size_t first = (size_t)(from * (double)r->kept[s]);
-        const size_t past = (size_t)(to * (double)r->kept[s]);
-        const size_t have = past - first, take = have < each ? have : each;
+        const struct follow *const f = follow_at(r, candidate, s);
+        const size_t have = f->begun < f->kept ? f->begun : f->kept;
+        const size_t take = have < each ? have : each;
         for (size_t i = 0; i < take; i++, n++)
             memcpy(pool + n * r->knots,
-                   residuals_at(r, candidate, s) +
-                       (first + (i + 1) * have / take - 1) * r->knots,
+                   f->residuals + ((i + 1) * have / take - 1) * r->knots,
                    r->knots * sizeof *pool);
+        for (int b = 0; have && b < MODEL_BUCKETS; b++)
+            widening[b] += f->widening[b];
+        heard += have > 0;
     }
     bands_fit(bands, r->series, pool, n, 1);
     free(pool);
+    float *out = bands->offset + r->series * r->knots * BANDS_LEVELS;
+    for (size_t k = 0; heard > 0 && k < r->knots; k++) {
+        const int b = horizon_bucket(bands_step(k, r->P), r->P);
+        for (int l = 0; l < BANDS_LEVELS; l++)
+            *out++ *= (float)exp(widening[b] / heard);
+    }
 }
 
-int referee_bands(const struct referee *referee, int candidate, double from, double to,
-                  const double *scale, struct bands *bands, struct err *err)
+int referee_bands(struct referee *referee, int candidate, const double *scale,
+                  struct bands *bands, struct err *err)
 {
-    const struct referee *const r = referee;
+    struct referee *const r = referee;
     if (bands_init(bands, r->series + 1, r->P, err))
         return -1;
-    fit_everyone(r, candidate, from, to, bands);
+    for (size_t s = 0; s < r->series; s++)
+        follow_mature(follow_at(r, candidate, s), r->panel->rows);
+    fit_everyone(r, candidate, bands);
     const size_t row = bands->knots * BANDS_LEVELS;
     for (size_t s = 0; s < r->series; s++) {
-        const size_t first = (size_t)(from * (double)r->kept[s]);
-        const size_t past = (size_t)(to * (double)r->kept[s]);
         const double unit = scale ? scale[s] : 1;
-        const float *const own = residuals_at(r, candidate, s) + first * r->knots;
-        if (bands_fit(bands, s, own, past - first, unit) > 0)
+        if (follow_bands(follow_at(r, candidate, s), bands, s, unit))
             continue;
         for (size_t i = 0; i < row; i++)
             bands->offset[s * row + i] =

@@ -35,19 +35,18 @@
 #include "base/err.h"
 #include "model/candidate.h"
 #include "model/conformal.h"
+#include "model/follow.h"
 #include "model/score.h"
 #include "model/model.h"
 #include "model/pulse.h"
 #include "model/windows.h"
 
-enum { REFEREE_KEPT_MAX = 256 };
-
 /* What a hearing is for; any sum of them. */
 enum {
-    HEAR_DUEL = 1,  /* compare candidates */
-    HEAR_SCORE = 2, /* add point errors to the scores */
-    HEAR_BANDS = 4, /* add coverage and pinball losses of referee.bands to them */
-    HEAR_KEEP = 8,  /* keep residuals of origins spread evenly over the part */
+    HEAR_DUEL = 1,   /* compare candidates */
+    HEAR_SCORE = 2,  /* add point errors to the scores */
+    HEAR_FOLLOW = 4, /* bands follow the candidates through the part */
+    HEAR_BANDS = 8,  /* add coverage and pinball losses of these bands to the scores */
 };
 
 /* The difference of two candidates' errors over origins, in stretches: of one, the sum
@@ -68,22 +67,21 @@ struct verdict {
 struct referee {
     const struct panel *panel;
     size_t P, series, knots;
-    size_t kept_max; /* residuals kept of a series */
 
     struct duel *duels;         /* (pair, series, bucket) */
     struct score *scores;       /* (candidate, series, bucket) */
-    float *residuals;           /* (candidate, series, kept_max, knots), NaN: none */
-    size_t *kept;               /* (series) */
-    struct bands *bands;        /* (CANDIDATES), borrowed; for HEAR_BANDS */
+    struct follow *follow;      /* (candidate, series) */
     double seconds[CANDIDATES]; /* spent forecasting */
 };
 
-/* An unknown word of a candidate mask is a bug: bit i is candidate i. */
+/* Candidates without training will be heard from row 0 on, trained ones from
+ * trained_from, the parts in order of time. */
 int referee_init(struct referee *referee, const struct panel *panel, size_t P,
-                 struct err *err);
+                 size_t season, size_t trained_from, struct err *err);
 void referee_fini(struct referee *referee);
 
 /* Candidates of `mask` forecast the windows, whose neighbours are `stride` rows apart.
+ * An unknown bit of the mask is a bug: bit i is candidate i.
  * ERR_CANCELLED through pulse, ERR_NO_MEMORY. */
 int referee_hear(struct referee *referee, const struct candidate_task *task,
                  const struct windows *windows, size_t stride, unsigned mask,
@@ -95,17 +93,17 @@ void referee_decide(const struct referee *referee, unsigned mask, struct verdict
 /* Fills in their skill from the scores. */
 void referee_skills(const struct referee *referee, struct verdict *verdicts);
 
-/* Residuals (kept, knots) of one series, newest last. */
-const float *referee_residuals(const struct referee *referee, int candidate,
-                               size_t series);
+/* Share of actuals inside the 80 % band; NAN where none was heard. */
+double referee_coverage(const struct referee *referee, int candidate, size_t series,
+                        int bucket);
 
 /*
- * Bands of one candidate from shares [from, to) of the kept residuals, in units of the
- * panel times scale[series] (NULL: 1).  Row `series` is fitted on residuals of all
- * series in the panel's units; a series without residuals gets its offsets.
+ * Bands of one candidate as they stand at the end, in units of the panel times
+ * scale[series] (NULL: 1).  Row `series` is fitted on residuals of all series in the
+ * panel's units; a series without residuals gets its offsets.
  */
-int referee_bands(const struct referee *referee, int candidate, double from, double to,
-                  const double *scale, struct bands *bands, struct err *err);
+int referee_bands(struct referee *referee, int candidate, const double *scale,
+                  struct bands *bands, struct err *err);
 
 /* Figures of every candidate of mask and of the champion: per bucket, then whole.
  * Returns their number; figures has room for (CANDIDATES + 1) x (MODEL_BUCKETS + 1). */

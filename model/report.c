@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,8 @@ void report_figures(struct model_report *report, const struct referee *referee,
     free(scale);
 }
 
-void report_champions(struct model_report *report, const struct verdict *verdicts,
-                      size_t series)
+void report_champions(struct model_report *report, const struct referee *referee,
+                      const struct verdict *verdicts, size_t series)
 {
     const size_t count = series * MODEL_BUCKETS;
     report->series_count = series;
@@ -38,6 +39,10 @@ void report_champions(struct model_report *report, const struct verdict *verdict
         snprintf(out->candidate, sizeof out->candidate, "%s",
                  candidates[verdicts[i].champion].name);
         out->skill = verdicts[i].skill;
+        out->coverage80 =
+            referee ? referee_coverage(referee, verdicts[i].champion, i / MODEL_BUCKETS,
+                                       (int)(i % MODEL_BUCKETS))
+                    : (double)NAN;
     }
 }
 

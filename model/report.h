@@ -13,8 +13,9 @@ void report_figures(struct model_report *report, const struct referee *referee,
                     unsigned mask, const struct verdict *verdicts, size_t rows,
                     size_t season, size_t params);
 
-void report_champions(struct model_report *report, const struct verdict *verdicts,
-                      size_t series);
+/* referee: who judged them; NULL in a model that was loaded. */
+void report_champions(struct model_report *report, const struct referee *referee,
+                      const struct verdict *verdicts, size_t series);
 
 void report_epochs(struct model_report *report, const struct train_state *state);
 

@@ -36,6 +36,12 @@ int horizon_bucket(size_t j, size_t P)
     return 8 * j < P ? 0 : 4 * j < P ? 1 : 2 * j < P ? 2 : 3;
 }
 
+size_t horizon_end(size_t P, int bucket)
+{
+    const size_t part = (size_t)8 >> bucket;
+    return (P + part - 1) / part;
+}
+
 double seasonal_error(const struct panel *panel, size_t col, size_t rows, size_t season)
 {
     double sum = 0, count = 0;

@@ -40,6 +40,7 @@ check "the network has parameters, naive has none" holds \
 check "each series and bucket has a champion" holds \
     '(.champion | length == 8) and (.champion | all(has("series") and has("bucket")
      and has("candidate") and has("skill")))'
+check "and how often its band held" holds '.champion | all(.coverage80 > 0.3 and .coverage80 <= 1)'
 check "the history has every epoch" holds \
     '(.history | length == 2) and (.history[1] | .epoch == 2 and (.loss_train | type == "number")
      and (.loss_valid | type == "number"))'

@@ -85,10 +85,10 @@ static int champion_among(unsigned mask, double *z, size_t rows, size_t P,
     struct windows windows;
     struct pulse pulse;
     pulse_start(&pulse, NULL, "judge", 0, 0);
-    assert_ok(referee_init(&referee, &panel, P, &err), &err);
+    assert_ok(referee_init(&referee, &panel, P, 8, rows, &err), &err);
     assert_ok(windows_init(&windows, &panel, 8, P, 8, 0, rows, 1, &err), &err);
     assert_ok(referee_hear(&referee, &task, &windows, 1, mask,
-                           HEAR_DUEL | HEAR_SCORE | HEAR_KEEP, &pulse, &err),
+                           HEAR_DUEL | HEAR_SCORE | HEAR_FOLLOW, &pulse, &err),
               &err);
     struct verdict verdicts[2 * MODEL_BUCKETS];
     referee_decide(&referee, mask, verdicts);

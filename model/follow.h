@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * follow.h -- bands that follow one forecaster of one series through time.
+ *
+ * The walk: at every origin, oldest first, follow_mature() takes in what has become
+ * known before it, then follow_offset() says how wide the bands are now, then
+ * follow_add() puts the origin's own residuals (actual - forecast) aside until their
+ * targets have passed.  So a band at row t rests on targets in rows before t, whatever
+ * is handed in.  A bucket of the horizon matures as a whole.
+ *
+ * An offset is an order statistic of the matured residuals at its step (conformal.h)
+ * times exp(widening) of its bucket.  The widening follows what the bands miss, which
+ * is what makes them hold where errors grow or shrink, or where there are few of them:
+ * for every origin that matures, before its residuals are taken in,
+ *
+ *     widening += RATE x share x (missed - 0.2)
+ *
+ * where missed is the part of its actuals outside the 80 % band as it stands, and share
+ * is the least of 1, the rows since the origin before over those to the end of the
+ * bucket (or 24, if that is more), and an eighth of the number of actuals: as much as is
+ * new in them.
+ * (Adaptive conformal inference: Gibbs, Candes 2021; on the scale itself, as the
+ * quantile tracking of Angelopoulos, Candes, Tibshirani 2023, because with few
+ * residuals there is no higher rank to go to.)
+ *
+ * Origins whose targets overlap say little new: LOOKS of them for each length of the
+ * bucket's end are counted in the finite-sample correction of the rank.
+ *
+ * Owned by one thread.  Kept are the newest `kept` origins, `spacing` rows apart.
+ */
+#ifndef FOLLOW_H
+#define FOLLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/conformal.h"
+#include "model/model.h"
+
+struct follow {
+    size_t P, knots, kept, spacing;
+    size_t reach;                /* a residual serves so many knots on both sides, too */
+    size_t begun;                /* origins put aside so far */
+    size_t known[MODEL_BUCKETS]; /* of them matured */
+    double widening[MODEL_BUCKETS];
+    double factor[MODEL_BUCKETS]; /* exp(widening) */
+    unsigned char *bucket;        /* (knots); owned, and all below */
+    size_t *count;                /* (knots) numbers in the lists */
+    uint32_t *row;                /* (kept) */
+    float *residuals;             /* (kept, knots), NaN missing */
+    float *sorted;                /* (knots, kept (2 reach + 1)) */
+};
+
+/*
+ * Rows between the origins to keep so that `kept` of them span `rows` (all of them if
+ * there are fewer), and that none is dropped before it matured; no divisor in common
+ * with the season, lest they always stand at the same hours.
+ */
+size_t follow_spacing(size_t rows, size_t P, size_t season, size_t kept);
+
+/* false: no memory. */
+bool follow_init(struct follow *follow, size_t P, size_t kept, size_t spacing);
+void follow_fini(struct follow *follow);
+
+/* Takes in what was known before `row`. */
+void follow_mature(struct follow *follow, size_t row);
+
+/* Puts the residuals (knots) of the origin `row` aside.  follow_mature(row) went before.
+ * Does nothing for an origin that is too near to the last one. */
+void follow_add(struct follow *follow, size_t row, const float *residuals);
+
+/* Whether anything is known of knot k; before that offsets are 0. */
+bool follow_ready(const struct follow *follow, size_t k);
+
+/* What to add to the point forecast at knot k for one of the levels of conformal.h. */
+double follow_offset(const struct follow *follow, size_t k, int level);
+
+/* The bands as they stand, times scale, as one row; returns whether anything is known of
+ * every knot.  If not, the row is as it was. */
+bool follow_bands(const struct follow *follow, struct bands *bands, size_t series,
+                  double scale);
+
+#endif
