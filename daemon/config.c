@@ -83,6 +83,10 @@ static const struct option options[] = {
     {"store", "max_queue_samples", OPTION_COUNT, AT(queue_samples_max), 1000, 100000000,
      "2000000", NULL,
      "samples waiting for a commit; past it new ones are answered with 503"},
+    {"store", "max_wal", OPTION_BYTES, AT(wal_bytes_max), 64 * MIB, 1024 * GIB, "1G",
+     NULL,
+     "write-ahead log that a long read (a backup) may make; past it new samples are "
+     "answered with 503"},
     {"store", "late_after", OPTION_DURATION, AT(late_after_ms), SECOND, 365 * DAY, "1h",
      NULL, "a sample older than this on arrival is remembered as late"},
 

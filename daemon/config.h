@@ -35,7 +35,7 @@ struct config {
 
     char folder[CONFIG_TEXT_MAX];
     int64_t durability; /* enum store_durability */
-    int64_t series_max, head_samples_max, queue_samples_max;
+    int64_t series_max, head_samples_max, queue_samples_max, wal_bytes_max;
     int64_t late_after_ms;
 
     /* For how long things are kept (storage.h); 0: for ever, no budget. */

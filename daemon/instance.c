@@ -52,6 +52,7 @@ static int store_start(struct instance *instance, const struct config *config,
     options.durability = (enum store_durability)config->durability;
     options.head_samples_max = (size_t)config->head_samples_max;
     options.queue_samples_max = (size_t)config->queue_samples_max;
+    options.wal_bytes_max = (size_t)config->wal_bytes_max;
     options.series_max = (size_t)config->series_max;
     options.late_after_ms = config->late_after_ms;
     options.retention = (struct store_retention){

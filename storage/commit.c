@@ -6,8 +6,11 @@
 
 #include "storage/sql.h"
 
-/* The write-ahead log is moved into the database from this size on. */
-enum { CHECKPOINT_BYTES = 16 << 20 };
+/* The write-ahead log is moved into the database from the first size on.  It begins anew
+ * only when no reader looks at it: from the second on that is waited for, a moment every
+ * second, while new readers look at the database. */
+enum { CHECKPOINT_BYTES = 16 << 20, RESTART_BYTES = 64 << 20 };
+enum { RESTART_WAIT_MS = 100, RESTART_EVERY_MS = 1000, BUSY_WAIT_MS = 5000 };
 
 static int64_t now_us(void)
 {
@@ -225,18 +228,30 @@ int commit_group(struct store *store, struct request *group, struct err *err)
     return status;
 }
 
+static void checkpoint(struct store *store, int mode)
+{
+    struct writer *const writer = &store->writer;
+    int pages = 0, moved = 0;
+    if (sqlite3_wal_checkpoint_v2(store->db, NULL, mode, &pages, &moved) == SQLITE_OK &&
+        moved == pages)
+        writer->wal_pages = 0;
+    atomic_fetch_add(&writer->checkpoints, 1);
+}
+
 /* PASSIVE waits for nobody: what a reader still needs stays until the next time. */
 void commit_checkpoint(struct store *store)
 {
     struct writer *const writer = &store->writer;
     const size_t bytes = writer->wal_pages * STORE_PAGE_BYTES;
     atomic_store(&writer->wal_bytes, bytes);
-    if (bytes < CHECKPOINT_BYTES)
-        return;
-    int pages = 0, moved = 0;
-    if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,
-                                  &moved) == SQLITE_OK &&
-        moved == pages)
-        writer->wal_pages = 0;
-    atomic_fetch_add(&writer->checkpoints, 1);
+    if (bytes >= CHECKPOINT_BYTES)
+        checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    const int64_t now_ms = time_monotonic_ms();
+    if (bytes >= RESTART_BYTES && now_ms >= writer->restart_after_ms) {
+        sqlite3_busy_timeout(store->db, RESTART_WAIT_MS);
+        checkpoint(store, SQLITE_CHECKPOINT_RESTART);
+        sqlite3_busy_timeout(store->db, BUSY_WAIT_MS);
+        writer->restart_after_ms = time_monotonic_ms() + RESTART_EVERY_MS;
+    }
+    atomic_store(&writer->wal_bytes, writer->wal_pages * STORE_PAGE_BYTES);
 }

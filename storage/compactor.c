@@ -106,9 +106,13 @@ static bool writer_waits(struct writer *writer)
     return yes;
 }
 
-/* While there is room for it in the head. */
+/* While there is room for it in the head.  With much in the write-ahead log that cannot
+ * be moved, nothing is added to it. */
 int compactor_give_way(struct store *store, struct err *err)
 {
+    while (atomic_load(&store->writer.wal_bytes) > store->options.wal_bytes_max / 2 &&
+           !closing(&store->compactor))
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
     while (writer_waits(&store->writer) && !closing(&store->compactor) &&
            !asked(&store->compactor) &&
            atomic_load(&store->head.samples) < store->options.head_samples_max / 2)

@@ -53,6 +53,8 @@ struct store_options {
     int64_t late_after_ms;  /* a sample older than this at arrival leaves a revision */
     size_t chunk_samples;   /* of one series, compressed together; 1..32768 */
     size_t compact_samples; /* new ones in memory that start a compaction; 0: none does */
+    size_t wal_bytes_max;   /* a reader that keeps the write-ahead log from being moved
+                               into the database makes it grow; past this ERR_BUSY */
     struct store_retention retention;
 };
 
@@ -97,8 +99,8 @@ void store_batch_history(struct store_batch *batch);
  * Queues a batch, which the store owns from here on, success or not.  done is called
  * once, from the store's thread, after the commit or its failure (err is NULL or says
  * why: ERR_BUSY for a full disk, ERR_IO, ERR_TOO_LARGE for series_max; then nothing of
- * the batch is stored).  It must not block.  -1 without a call of done: ERR_BUSY (queue
- * or head full, closing), ERR_INVALID (a sample that cannot be), ERR_TOO_LARGE (more
+ * the batch is stored).  It must not block.  -1 without a call of done: ERR_BUSY (queue,
+ * head or write-ahead log full, closing), ERR_INVALID (a sample that cannot be), ERR_TOO_LARGE (more
  * samples than the queue holds, more series than series_max).
  */
 typedef void store_done(void *ctx, const struct store_counts *counts,

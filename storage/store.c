@@ -22,6 +22,7 @@ struct store_options store_options_default(void)
         .late_after_ms = 3600000,
         .chunk_samples = 1024,
         .compact_samples = 2000000,
+        .wal_bytes_max = (size_t)1 << 30,
         .retention = {.samples_ms = 400 * DAY_MS,
                       .hours_ms = 5 * 365 * DAY_MS,
                       .forecasts_ms = 400 * DAY_MS,

@@ -38,6 +38,18 @@ static size_t charge_of(const struct store_batch *batch)
                BATCH_SAMPLE_BYTES;
 }
 
+/* Under the mutex. */
+static void note_wal(const struct store *store, struct err *err)
+{
+    const size_t bytes = atomic_load(&store->writer.wal_bytes);
+    if (bytes >= store->options.wal_bytes_max)
+        err_set(
+            err, ERR_BUSY,
+            "storage: a long read (a backup, perhaps) keeps %zu MB of write-ahead log "
+            "from being moved into the database",
+            bytes >> 20);
+}
+
 /* Under the mutex.  An empty queue takes any batch that the head has room for. */
 static int admit(const struct store *store, const struct request *request,
                  struct err *err)
@@ -54,6 +66,10 @@ static int admit(const struct store *store, const struct request *request,
         writer->charge + request->charge > options->queue_samples_max)
         return err_set(err, ERR_BUSY, "storage: %zu samples wait for the disk already",
                        writer->samples);
+    struct err full = {0};
+    note_wal(store, &full);
+    if (full.code != ERR_NONE)
+        return err_set(err, full.code, "%s", full.msg);
     const size_t head = atomic_load(&store->head.samples);
     if (head + writer->samples + count > options->head_samples_max)
         return err_set(err, ERR_BUSY, "storage: memory for samples is full (%zu of %zu)",
@@ -277,6 +293,9 @@ static void *writer_main(void *arg)
         settle_queue(writer, group, &trouble);
         answer(writer, group);
         commit_checkpoint(store);
+        pthread_mutex_lock(&writer->mutex);
+        note_wal(store, &writer->trouble);
+        pthread_mutex_unlock(&writer->mutex);
         compactor_notice(store);
         atomic_store(&writer->busy_since_ms, 0);
     }
@@ -337,7 +356,8 @@ int store_ready(struct store *store, struct err *err)
 {
     struct writer *const writer = &store->writer;
     pthread_mutex_lock(&writer->mutex);
-    const struct err trouble = writer->trouble;
+    struct err trouble = writer->trouble;
+    note_wal(store, &trouble);
     const size_t head = atomic_load(&store->head.samples) + writer->samples;
     pthread_mutex_unlock(&writer->mutex);
     if (head >= store->options.head_samples_max)

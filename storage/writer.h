@@ -4,8 +4,9 @@
  *
  * Requests wait in a bounded queue.  The thread takes all of them (up to a group's
  * size), commits them in one transaction (commit.c), then answers each: nothing is
- * acknowledged before it is on disk.  When a commit has failed it tries an empty one
- * every second, so the store recovers without being asked.
+ * acknowledged before it is on disk.  When a commit has failed, or the write-ahead log
+ * has grown past its bound, it tries an empty one every second, so the store recovers
+ * without being asked.
  */
 #ifndef STORAGE_WRITER_H
 #define STORAGE_WRITER_H
@@ -63,6 +64,7 @@ struct writer {
     int64_t next_log_id;
     struct request probe;
     size_t wal_pages;
+    int64_t restart_after_ms;          /* monotonic */
     atomic_int_fast64_t busy_since_ms; /* monotonic; 0: it waits for work */
 
     /* Figures. */

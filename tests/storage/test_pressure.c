@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
+#include "storage/sql.h"
 #include "storage/store.h"
 #include "tests/storage/folder.h"
 
@@ -244,6 +246,55 @@ static void a_failing_write_loses_nothing(void **state)
     check_after_failure(fixture);
 }
 
+/* ---- a long reader ---------------------------------------------------------------- */
+
+static off_t size_of(const struct folder *folder, const char *name)
+{
+    struct stat status;
+    char *const path = folder_file(folder, name);
+    const off_t size = stat(path, &status) == 0 ? status.st_size : 0;
+    free(path);
+    return size;
+}
+
+/* It sees its moment all the while, the log stays within its bound, what comes then is
+ * answered with busy, and when it has gone all goes on and the log shrinks. */
+static void a_long_reader_cannot_fill_the_disk(void **state)
+{
+    enum { MB = 1 << 20, GROUP = 50000 };
+    struct fixture *const fixture = *state;
+    fixture->folder.options.wal_bytes_max = 68 * MB;
+    fixture->folder.options.head_samples_max = 100000000;
+    fixture->folder.options.compact_samples = 0;
+    fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    assert_ok(append(fixture->store, "x", 0, 10, &err), &err);
+    sqlite3 *const reader = store_reader_take(fixture->store, &err);
+    assert_ok(sql_exec(reader, "BEGIN", &err), &err);
+    int64_t before, after;
+    assert_ok(sql_value(reader, &err, &before, "SELECT count(*) FROM log", ""), &err);
+    int64_t next = 10;
+    while (append(fixture->store, "x", next, GROUP, &err) == 0)
+        next += GROUP;
+    assert_int_equal(err.code, ERR_BUSY);
+    assert_non_null(strstr(err.msg, "long read"));
+    assert_err(store_ready(fixture->store, &err), &err, ERR_BUSY, "long read");
+    assert_in_range(size_of(&fixture->folder, "frwkvd.db-wal"), 67 * MB, 76 * MB);
+    assert_int_equal(samples_of(fixture->store, "x"), next);
+    assert_ok(sql_value(reader, &err, &after, "SELECT count(*) FROM log", ""), &err);
+    assert_int_equal(before, after);
+    assert_ok(sql_exec(reader, "ROLLBACK", &err), &err);
+    wait_until_ready(fixture->store);
+    err = (struct err){0};
+    for (int i = 0; i < 3; i++, next += GROUP)
+        assert_ok(append(fixture->store, "x", next, GROUP, &err), &err);
+    assert_in_range(size_of(&fixture->folder, "frwkvd.db-wal"), 1, 70 * MB);
+    store_reader_give(fixture->store, reader);
+    store_close(fixture->store);
+    fixture->store = folder_open(&fixture->folder);
+    assert_int_equal(samples_of(fixture->store, "x"), next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +304,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_disk_is_busy_and_loses_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_failing_write_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_long_reader_cannot_fill_the_disk, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
