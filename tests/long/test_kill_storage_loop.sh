@@ -1,5 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The unit test of kill -9 in ingest and compaction, 100 times each.
-KILL_ROUNDS=${ROUNDS:-100} exec "${BUILD:-build}/tests/storage/test_kill"
+# kill -9 in ingest, compaction, retention, migration and backup, 200 times in all; and a
+# disk that loses what was not synced, 100 times.
+bin=${BUILD:-build}/tests/storage
+export KILL_ROUNDS=${ROUNDS:-40} POWER_ROUNDS=${POWER_ROUNDS:-100}
+"$bin/test_kill" && exec "$bin/test_backup"
