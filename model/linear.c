@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/linear.h"
 
+#include "model/elementary.h" /* HOT */
 #include "model/product.h"
 #include "model/threads.h"
 
 /* Blocks: large enough that packing a panel costs little beside its products, small
  * enough that a layer of the small network is several. */
 enum {
-    ROWS = 120,
-    COLUMNS = 2 * PRODUCT_COLUMNS,
+    ROWS = 240,
+    COLUMNS = PRODUCT_COLUMNS,
     WEIGHT_ROWS = 96,       /* rows of w in one block of its gradient */
     WEIGHT_ROWS_SMALL = 36, /* so that a small w is more than one block */
 };
@@ -17,7 +18,6 @@ struct job {
     struct product whole;
     size_t rows;   /* of a block */
     size_t across; /* blocks side by side */
-    const real *bias;
     real *bias_grad;
 };
 
@@ -30,6 +30,7 @@ static struct product part(const struct job *j, size_t block, size_t *row, size_
     p.y += m * p.y_row + n;
     p.a += m * p.a_row;
     p.b += n * p.b_step;
+    p.start = p.start ? p.start + n : NULL;
     p.M = threads_block_end(down, p.M, j->rows) - m;
     p.N = threads_block_end(side, p.N, COLUMNS) - n;
     *row = m;
@@ -43,16 +44,11 @@ static void run(struct threads *pool, struct job *j, threads_job *block)
     threads_run(pool, threads_blocks(j->whole.M, j->rows) * j->across, block, j);
 }
 
-static void forward_block(void *ctx, size_t block)
+static void product_block(void *ctx, size_t block)
 {
-    const struct job *const j = ctx;
     size_t row, column;
-    const struct product p = part(j, block, &row, &column);
+    const struct product p = part(ctx, block, &row, &column);
     product(&p);
-    if (j->bias)
-        for (size_t r = 0; r < p.M; r++)
-            for (size_t o = 0; o < p.N; o++)
-                p.y[r * p.y_row + o] += j->bias[column + o];
 }
 
 void linear_forward(struct threads *pool, real *y, size_t y_stride, const real *x,
@@ -70,18 +66,11 @@ void linear_forward(struct threads *pool, real *y, size_t y_stride, const real *
                   .b_step = I,
                   .M = R,
                   .K = I,
-                  .N = O},
+                  .N = O,
+                  .start = b},
         .rows = ROWS,
-        .bias = b,
     };
-    run(pool, &j, forward_block);
-}
-
-static void input_block(void *ctx, size_t block)
-{
-    size_t row, column;
-    const struct product p = part(ctx, block, &row, &column);
-    product(&p);
+    run(pool, &j, product_block);
 }
 
 void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,
@@ -103,7 +92,15 @@ void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,
                   .add = true},
         .rows = ROWS,
     };
-    run(pool, &j, input_block);
+    run(pool, &j, product_block);
+}
+
+/* sums (M) += those of the columns of a */
+HOT static void add_columns(real *restrict sums, const struct product *p)
+{
+    for (size_t k = 0; k < p->K; k++)
+        for (size_t m = 0; m < p->M; m++)
+            sums[m] += p->a[k * p->a_step + m];
 }
 
 static void weights_block(void *ctx, size_t block)
@@ -113,9 +110,7 @@ static void weights_block(void *ctx, size_t block)
     const struct product p = part(j, block, &row, &column);
     product(&p);
     if (j->bias_grad && column == 0)
-        for (size_t r = 0; r < p.K; r++)
-            for (size_t o = 0; o < p.M; o++)
-                j->bias_grad[row + o] += p.a[r * p.a_step + o];
+        add_columns(j->bias_grad + row, &p);
 }
 
 void linear_backward_weights(struct threads *pool, real *dw, real *db, const real *dy,

@@ -2,6 +2,8 @@
 /* Compiled with -ffp-contract=fast: the kernels are the one place that fuses products. */
 #include "model/product.h"
 
+#include <assert.h>
+#include <stdint.h>
 #include <string.h>
 
 enum {
@@ -11,7 +13,7 @@ enum {
 };
 
 typedef void kernel(const struct product *p, real *y, const real *a, const real *panel,
-                    size_t K, size_t N, bool add);
+                    const real *start, size_t K, size_t N, bool add);
 
 #define KERNEL kernel_plain
 #define TARGET
@@ -46,17 +48,71 @@ static struct choice choose(void)
     return (struct choice){kernel_plain, 32 / sizeof(real)};
 }
 
+/* ---- packing ------------------------------------------------------------------------ */
+
+enum { QUAD = 4 };
+typedef real quad
+    __attribute__((vector_size(QUAD * sizeof(real)), may_alias, aligned(sizeof(real))));
+
+/* Places in two quads, as a shuffle wants them: whole numbers of the same width. */
+typedef __typeof__(_Generic((real)0, float : (int32_t)0, default : (int64_t)0)) place;
+typedef place order __attribute__((vector_size(QUAD * sizeof(place))));
+
+/* to (4,4) = from (4,4) transposed */
+static void turn(real *to, size_t to_row, const real *from, size_t from_row)
+{
+    const order low = {0, 4, 1, 5}, high = {2, 6, 3, 7};
+    quad row[QUAD];
+    for (size_t i = 0; i < QUAD; i++)
+        row[i] = *(const quad *)(from + i * from_row);
+    const quad low02 = __builtin_shuffle(row[0], row[2], low);
+    const quad low13 = __builtin_shuffle(row[1], row[3], low);
+    const quad high02 = __builtin_shuffle(row[0], row[2], high);
+    const quad high13 = __builtin_shuffle(row[1], row[3], high);
+    *(quad *)(to + 0 * to_row) = __builtin_shuffle(low02, low13, low);
+    *(quad *)(to + 1 * to_row) = __builtin_shuffle(low02, low13, high);
+    *(quad *)(to + 2 * to_row) = __builtin_shuffle(high02, high13, low);
+    *(quad *)(to + 3 * to_row) = __builtin_shuffle(high02, high13, high);
+}
+
+/* panel (K,columns) = b (N,K) transposed: a column of b is `step` from the next. */
+static void pack_turned(real *restrict panel, size_t columns, const real *restrict b,
+                        size_t step, size_t K, size_t N)
+{
+    const size_t quads = N / QUAD * QUAD;
+    size_t k = 0;
+    for (; k + QUAD <= K; k += QUAD)
+        for (size_t n = 0; n < quads; n += QUAD)
+            turn(panel + k * columns + n, columns, b + n * step + k, step);
+    for (; k < K; k++)
+        for (size_t n = 0; n < quads; n++)
+            panel[k * columns + n] = b[n * step + k];
+    for (size_t n = quads; n < N; n++)
+        for (k = 0; k < K; k++)
+            panel[k * columns + n] = b[n * step + k];
+}
+
+static void pack_straight(real *restrict panel, size_t columns, const real *restrict b,
+                          size_t row, size_t K, size_t N)
+{
+    for (size_t k = 0; k < K; k++, panel += columns, b += row) {
+        size_t n = 0;
+        for (; n + QUAD <= N; n += QUAD)
+            *(quad *)(panel + n) = *(const quad *)(b + n);
+        for (; n < N; n++)
+            panel[n] = b[n];
+    }
+}
+
 /* panel (K,columns) = the N columns of b from there on, and zeros. */
 static void pack(real *restrict panel, size_t columns, const struct product *p,
                  const real *restrict b, size_t K, size_t N)
 {
-    if (p->b_step == 1)
-        for (size_t k = 0; k < K; k++)
-            memcpy(panel + k * columns, b + k * p->b_row, N * sizeof *b);
+    assert(p->b_row == 1 || p->b_step == 1);
+    if (p->b_row == 1)
+        pack_turned(panel, columns, b, p->b_step, K, N);
     else
-        for (size_t n = 0; n < N; n++)
-            for (size_t k = 0; k < K; k++)
-                panel[k * columns + n] = b[k * p->b_row + n * p->b_step];
+        pack_straight(panel, columns, b, p->b_row, K, N);
     if (N < columns)
         for (size_t k = 0; k < K; k++)
             memset(panel + k * columns + N, 0, (columns - N) * sizeof *panel);
@@ -71,7 +127,8 @@ static void product_by(struct choice c, const struct product *p)
         for (size_t k = 0; k < p->K; k += depth) {
             const size_t K = p->K - k < depth ? p->K - k : depth;
             pack(panel, c.columns, p, p->b + k * p->b_row + n * p->b_step, K, N);
-            c.run(p, p->y + n, p->a + k * p->a_step, panel, K, N, p->add || k > 0);
+            c.run(p, p->y + n, p->a + k * p->a_step, panel,
+                  p->start ? p->start + n : NULL, K, N, p->add || k > 0);
         }
     }
 }

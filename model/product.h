@@ -23,14 +23,16 @@
 #include "base/real.h"
 
 /* Distances are in reals: from row to row, and from column to column where that may be
- * another than 1, so that a and b can be transposed and all three part of larger arrays. */
+ * another than 1, so that a and b can be transposed and all three part of larger arrays.
+ * Of b one of the two is 1. */
 struct product {
     real *y;       /* (M,N) */
     const real *a; /* (M,K) */
     const real *b; /* (K,N) */
     size_t y_row, a_row, a_step, b_row, b_step;
     size_t M, K, N;
-    bool add; /* to what stands in y */
+    bool add;          /* to what stands in y */
+    const real *start; /* (N) else, what every row's sums begin with; NULL: 0 */
 };
 
 enum { PRODUCT_COLUMNS = 32 }; /* cut N into multiples of this */

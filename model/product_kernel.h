@@ -5,23 +5,48 @@
  * No include guard, on purpose.
  */
 
-/* y (M,N) = or, with `add`, += a (M,K) panel (K,2 LANES), N <= 2 LANES */
+/* y (M,N) = start or, with `add`, += a (M,K) panel (K,2 LANES), N <= 2 LANES.  start (N),
+ * NULL: zeros. */
 TARGET static void KERNEL(const struct product *p, real *y, const real *a,
-                          const real *panel, size_t K, size_t N, bool add)
+                          const real *panel, const real *start, size_t K, size_t N,
+                          bool add)
 {
     typedef real vec __attribute__((vector_size(LANES * sizeof(real)), may_alias));
+    typedef real loose __attribute__((vector_size(LANES * sizeof(real)), may_alias,
+                                      aligned(sizeof(real))));
+    const bool whole = N == 2 * LANES;
+    vec first[2] = {0};
+    if (start)
+        memcpy(first, start, N * sizeof *start);
     for (size_t m = 0; m < p->M; m += TILE) {
         const size_t rows = p->M - m < TILE ? p->M - m : TILE;
-        const real *from[TILE]; /* past the last row: the last again */
-        for (size_t i = 0; i < TILE; i++)
-            from[i] = a + (m + (i < rows ? i : rows - 1)) * p->a_row;
+        const real
+            *from[TILE]; /* past the last row: the last again, with what it gives */
+        real *to[TILE];
+        for (size_t i = 0; i < TILE; i++) {
+            const size_t row = m + (i < rows ? i : rows - 1);
+            from[i] = a + row * p->a_row;
+            to[i] = y + row * p->y_row;
+        }
 
-        real tile[TILE][2 * LANES] = {0};
         vec sum[TILE][2];
-        if (add)
+#pragma GCC unroll 6
+        for (size_t i = 0; i < TILE; i++) {
+            sum[i][0] = first[0];
+            sum[i][1] = first[1];
+        }
+        if (add && whole) {
+#pragma GCC unroll 6
+            for (size_t i = 0; i < TILE; i++) {
+                sum[i][0] = *(const loose *)to[i];
+                sum[i][1] = *(const loose *)(to[i] + LANES);
+            }
+        } else if (add) {
+            real edge[TILE][2 * LANES] = {0};
             for (size_t i = 0; i < rows; i++)
-                memcpy(tile[i], y + (m + i) * p->y_row, N * sizeof *y);
-        memcpy(sum, tile, sizeof sum);
+                memcpy(edge[i], to[i], N * sizeof *y);
+            memcpy(sum, edge, sizeof sum);
+        }
         for (size_t k = 0; k < K; k++) {
             const vec *const b = (const vec *)(panel + k * 2 * LANES);
             const vec left = b[0], right = b[1];
@@ -32,9 +57,18 @@ TARGET static void KERNEL(const struct product *p, real *y, const real *a,
                 sum[i][1] += x * right;
             }
         }
-        memcpy(tile, sum, sizeof sum);
-        for (size_t i = 0; i < rows; i++)
-            memcpy(y + (m + i) * p->y_row, tile[i], N * sizeof *y);
+        if (whole) {
+#pragma GCC unroll 6
+            for (size_t i = 0; i < TILE; i++) {
+                *(loose *)to[i] = sum[i][0];
+                *(loose *)(to[i] + LANES) = sum[i][1];
+            }
+        } else {
+            real edge[TILE][2 * LANES];
+            memcpy(edge, sum, sizeof edge);
+            for (size_t i = 0; i < rows; i++)
+                memcpy(to[i], edge[i], N * sizeof *y);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ static void product_plain(real *out, const struct product *p)
 {
     for (size_t m = 0; m < p->M; m++)
         for (size_t n = 0; n < p->N; n++) {
-            real sum = p->add ? out[m * p->y_row + n] : 0;
+            real sum = p->add ? out[m * p->y_row + n] : p->start ? p->start[n] : 0;
             for (size_t k = 0; k < p->K; k++)
                 sum += p->a[m * p->a_row + k * p->a_step] *
                        p->b[k * p->b_row + n * p->b_step];
@@ -48,7 +48,7 @@ static void is_the_plain_loop(void **state)
     const size_t kernels = choices(list);
     fill_normal(a, STRIDE * STRIDE, 1, 1);
     fill_normal(b, STRIDE * STRIDE, 2, 1);
-    for (size_t which = 0; which < 8; which++)
+    for (size_t which = 0; which < 16; which++)
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
             for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
                 for (size_t k = 0; k < sizeof depths / sizeof *depths; k++) {
@@ -66,6 +66,7 @@ static void is_the_plain_loop(void **state)
                         .K = depths[k],
                         .N = columns[j],
                         .add = which & 4,
+                        .start = which & 8 ? a + 1 : NULL,
                     };
                     for (size_t c = 0; c < kernels; c++) {
                         fill_normal(y, SIDE * SIDE, 3, 1);
