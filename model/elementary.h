@@ -29,6 +29,9 @@
 #define HOT
 #endif
 
+/* A part of a HOT function: compiled into it, and for the sizes it is called with. */
+#define HOT_PART static inline __attribute__((always_inline))
+
 #ifdef REAL_DOUBLE
 static inline real elementary_exp(real x)
 {

@@ -100,24 +100,23 @@ struct rwkv7_gates rwkv7_gates(real decay, real rate, real k, real alpha)
 }
 
 /* kappa = k xi / |k xi| over N channels; returns the norm. */
-static real direction(real *kappa, const real *k, const real *xi, size_t N)
+HOT_PART real direction(real *kappa, const real *k, const real *xi, size_t N)
 {
-    real squares = 0;
-    for (size_t n = 0; n < N; n++) {
+#pragma omp simd
+    for (size_t n = 0; n < N; n++)
         kappa[n] = k[n] * xi[n];
-        squares += kappa[n] * kappa[n];
-    }
-    const real norm = sqrt(squares), scale = 1 / (norm > NORM_MIN ? norm : NORM_MIN);
+    const real norm = sqrt(vector_dot(kappa, kappa, N)),
+               scale = 1 / (norm > NORM_MIN ? norm : NORM_MIN);
+#pragma omp simd
     for (size_t n = 0; n < N; n++)
         kappa[n] *= scale;
     return norm;
 }
 
 /* The maps of one token and head, each (N), become what they stand for. */
-HOT static void gates_row(real *restrict decay, real *restrict w_slope,
-                          real *restrict rate, real *restrict kt, real *restrict b,
-                          const real *restrict k, const real *restrict kappa,
-                          const real *restrict alpha, size_t N)
+HOT_PART void gates_row(real *restrict decay, real *restrict w_slope, real *restrict rate,
+                        real *restrict kt, real *restrict b, const real *restrict k,
+                        const real *restrict kappa, const real *restrict alpha, size_t N)
 {
 #pragma omp simd
     for (size_t n = 0; n < N; n++) {
@@ -148,7 +147,7 @@ struct place {
 
 /* The maps become w and a, and what is made of them is filled; raw (N) is scratch.
  * Returns |kr|. */
-static real prepare(const struct place *p, size_t N, bool wide, real *raw)
+HOT_PART real prepare(const struct place *p, size_t N, bool wide, real *raw)
 {
     const real norm = direction(p->kappa, p->k, p->xi, N);
     if (wide)
@@ -160,19 +159,21 @@ static real prepare(const struct place *p, size_t N, bool wide, real *raw)
 }
 
 /* o += 0.2 (r . kt) bonus v */
-static void add_bonus(real *o, const real *r, const real *kt, const real *bonus,
-                      const real *v, size_t N)
+HOT_PART void add_bonus(real *o, const real *r, const real *kt, const real *bonus,
+                        const real *v, size_t N)
 {
     const real match = SEQUENCE_BONUS * vector_dot(r, kt, N);
+#pragma omp simd
     for (size_t n = 0; n < N; n++)
         o[n] += match * bonus[n] * v[n];
 }
 
-static void head_forward(const struct heads *j, size_t b, size_t h, real *scratch)
+HOT_PART void head_forward(const struct heads *j, size_t N, size_t b, size_t h,
+                           real *scratch)
 {
     const struct core_io *const io = j->io;
     const struct tape *const t = j->tape;
-    const size_t N = j->N, channel = h * N, first = b * j->T * j->C + channel;
+    const size_t channel = h * N, first = b * j->T * j->C + channel;
     const struct rwkv7_core core = core_of(j, first);
     for (size_t row = b * j->T; row < (b + 1) * j->T; row++) {
         const size_t at = row * j->C + channel;
@@ -196,12 +197,15 @@ static void head_forward(const struct heads *j, size_t b, size_t h, real *scratc
     }
 }
 
-static void forward_lane(void *ctx, size_t lane)
+HOT static void forward_lane(void *ctx, size_t lane)
 {
     const struct heads *const j = ctx;
+    real *const scratch = j->work->lanes + lane * j->work->lane_size;
     for (size_t slice = lane; slice < j->call->B * j->H; slice += LANES)
-        head_forward(j, slice / j->H, slice % j->H,
-                     j->work->lanes + lane * j->work->lane_size);
+        if (j->N == 16) /* as the preset has it */
+            head_forward(j, 16, slice / j->H, slice % j->H, scratch);
+        else
+            head_forward(j, j->N, slice / j->H, slice % j->H, scratch);
 }
 
 static void rwkv7_forward(const struct mixer_call *call, const real *theta,
@@ -214,19 +218,18 @@ static void rwkv7_forward(const struct mixer_call *call, const real *theta,
 
 /* ---- backward ---------------------------------------------------------------------- */
 
-static void bonus_backward(const struct heads *j, size_t at, size_t channel,
-                           real *restrict d_bonus)
+HOT_PART void bonus_backward(const struct heads *j, size_t N, size_t at, size_t channel,
+                             real *restrict d_bonus)
 {
     const struct core_io *const io = j->io;
     const struct core_grad *const g = j->grad;
-    const size_t N = j->N;
     const real *const bonus = io->bonus + channel, *const kt = j->tape->kt + at;
     const real *const r = io->q + at, *const v = io->v + at, *const d_o = g->d_o + at;
     real *const dv = g->dv + at;
     const real match = SEQUENCE_BONUS * vector_dot(r, kt, N);
-    real d_match = 0;
+    const real d_match = vector_dot3(d_o, bonus, v, N);
+#pragma omp simd
     for (size_t n = 0; n < N; n++) {
-        d_match += d_o[n] * bonus[n] * v[n];
         dv[n] += d_o[n] * match * bonus[n];
         d_bonus[n] += d_o[n] * match * v[n];
     }
@@ -235,15 +238,16 @@ static void bonus_backward(const struct heads *j, size_t at, size_t channel,
 }
 
 /* kappa = kr / |kr|: only the part of dkappa across kappa turns it. */
-static void direction_backward(const struct heads *j, size_t at, size_t channel,
-                               real norm, real *restrict d_xi)
+HOT_PART void direction_backward(const struct heads *j, size_t N, size_t at,
+                                 size_t channel, real norm, real *restrict d_xi)
 {
     const real *const xi = j->io->xi + channel, *const k = j->io->k + at;
     const real *const kappa = j->tape->kappa + at, *const dkappa = j->work->d_kappa + at;
     real *const dk = j->grad->dk + at;
-    const real along = vector_dot(kappa, dkappa, j->N);
+    const real along = vector_dot(kappa, dkappa, N);
     const real scale = norm > NORM_MIN ? 1 / norm : 0;
-    for (size_t n = 0; n < j->N; n++) {
+#pragma omp simd
+    for (size_t n = 0; n < N; n++) {
         const real dkr = (dkappa[n] - kappa[n] * along) * scale;
         dk[n] += dkr * xi[n];
         d_xi[n] += dkr * k[n];
@@ -251,13 +255,14 @@ static void direction_backward(const struct heads *j, size_t at, size_t channel,
 }
 
 /* b = a kappa,  kt = k (1 + (a - 1) alpha),  and w and a of their maps. */
-static void gates_backward(const struct heads *j, size_t at, size_t channel,
-                           real *restrict d_alpha)
+HOT_PART void gates_backward(const struct heads *j, size_t N, size_t at, size_t channel,
+                             real *restrict d_alpha)
 {
     const struct core_grad *const g = j->grad;
     const struct work *const w = j->work;
     const real *const alpha = j->io->alpha + channel;
-    for (size_t n = 0; n < j->N; n++) {
+#pragma omp simd
+    for (size_t n = 0; n < N; n++) {
         const size_t i = at + n;
         const real a = j->io->rate[i], k = j->io->k[i], dkt = w->d_kt[i];
         const real da = w->d_b[i] * j->tape->kappa[i] + dkt * k * alpha[n];
@@ -300,11 +305,12 @@ static struct rwkv7_core_grad core_grad_of(const struct heads *j, size_t first)
     return grad;
 }
 
-static void head_backward(const struct heads *j, size_t b, size_t h, real *scratch)
+HOT_PART void head_backward(const struct heads *j, size_t N, size_t b, size_t h,
+                            real *scratch)
 {
     const struct tape *const t = j->tape;
     const struct work *const w = j->work;
-    const size_t N = j->N, channel = h * N, first = b * j->T * j->C + channel;
+    const size_t channel = h * N, first = b * j->T * j->C + channel;
     const struct rwkv7_core core = core_of(j, first);
     const struct rwkv7_core_grad grad = core_grad_of(j, first);
     const real *const states =
@@ -319,18 +325,21 @@ static void head_backward(const struct heads *j, size_t b, size_t h, real *scrat
     memset(d_bonus, 0, N * sizeof *d_bonus);
     for (size_t row = b * j->T; row < (b + 1) * j->T; row++) {
         const size_t at = row * j->C + channel;
-        bonus_backward(j, at, channel, d_bonus);
-        gates_backward(j, at, channel, d_alpha);
-        direction_backward(j, at, channel, t->norm[row * j->H + h], d_xi);
+        bonus_backward(j, N, at, channel, d_bonus);
+        gates_backward(j, N, at, channel, d_alpha);
+        direction_backward(j, N, at, channel, t->norm[row * j->H + h], d_xi);
     }
 }
 
-static void backward_lane(void *ctx, size_t lane)
+HOT static void backward_lane(void *ctx, size_t lane)
 {
     const struct heads *const j = ctx;
+    real *const scratch = j->work->lanes + lane * j->work->lane_size;
     for (size_t slice = lane; slice < j->call->B * j->H; slice += LANES)
-        head_backward(j, slice / j->H, slice % j->H,
-                      j->work->lanes + lane * j->work->lane_size);
+        if (j->N == 16)
+            head_backward(j, 16, slice / j->H, slice % j->H, scratch);
+        else
+            head_backward(j, j->N, slice / j->H, slice % j->H, scratch);
 }
 
 static void rwkv7_backward(const struct mixer_call *call, const real *theta, real *dtheta,
