@@ -22,6 +22,7 @@ struct wish {
     const char *series, *quantiles;
     int64_t horizon, as_of_ms;
     int format;
+    bool observed;
     struct forecast_wish forecast;
     char name[LABELS_TEXT_MAX];
 };
@@ -61,11 +62,17 @@ static int read_wish(const struct request *req, struct wish *wish, struct err *e
         QUERY("series", QUERY_TEXT, struct wish, series),
         QUERY("as_of", QUERY_TIME, struct wish, as_of_ms),
         QUERY("format", QUERY_WORD, struct wish, format, .words = forecast_formats),
+        QUERY("observed", QUERY_FLAG, struct wish, observed),
     };
     *wish = (struct wish){.as_of_ms = AS_OF_NOW};
     if (QUERY_READ(req, rules, wish, err) ||
         (wish->quantiles && read_quantiles(wish->quantiles, &wish->forecast, err)))
         return -1;
+    if (wish->observed && wish->as_of_ms == AS_OF_NOW)
+        return err_set(
+            err, ERR_INVALID,
+            "observed: must come with as_of, a time of the past; of what comes "
+            "next nothing has been observed");
     wish->forecast.horizon = (size_t)wish->horizon;
     if (!wish->series)
         return 0;
@@ -174,19 +181,56 @@ static int from_issued(const struct store_issued *issued, size_t count,
                          "series: must be one that was issued, got %.200s", wish->series);
 }
 
+/* What happened at the targets, as far as their steps have ended. */
+static int observe(struct store *store, int64_t now_ms,
+                   const struct forecaster *definition, struct forecast *f,
+                   struct err *err)
+{
+    size_t rows = 0;
+    while (rows < f->steps && forecast_target_ms(f, rows + 1) <= now_ms)
+        rows++;
+    for (size_t i = 0; i < f->count; i++) {
+        struct forecast_series *const series = &f->series[i];
+        struct err gone = {0};
+        struct grid grid = {0};
+        const struct store_grid_wish wish = {.names = &series->name,
+                                             .count = 1,
+                                             .start_ms = f->first_ms,
+                                             .step_ms = f->step_ms,
+                                             .rows = rows,
+                                             .how = definition->aggregate,
+                                             .as_of_ms = now_ms,
+                                             .zone = forecaster_zone(definition)};
+        series->observed = mem_new(f->steps, sizeof *series->observed);
+        for (size_t j = 0; j < f->steps; j++)
+            series->observed[j] = (double)NAN;
+        if (rows && store_grid(store, &wish, &grid, &gone) == 0)
+            memcpy(series->observed, grid.values, rows * sizeof *series->observed);
+        grid_fini(&grid);
+        if (gone.code && gone.code != ERR_NOT_FOUND)
+            return err_set(err, gone.code, "%s", gone.msg);
+    }
+    return 0;
+}
+
 /* Steps of days follow the calendar of the definition they were issued under. */
-static int find_zone(struct store *store, struct forecast *f, struct err *err)
+static int add_definition(struct request *req, const struct wish *wish,
+                          struct forecast *f, struct err *err)
 {
     enum { DAY_MS = 86400000 };
+    struct store *const store = req->api->config.store;
     struct store_forecaster stored = {0};
     struct forecaster definition = {0};
-    if (f->step_ms % DAY_MS)
+    if (f->step_ms % DAY_MS && !wish->observed)
         return 0;
     if (store_forecaster_revision(store, f->forecaster, f->revision, &stored, err))
         return -1;
     int rc = forecaster_load(&stored, &definition, err);
     if (rc == 0)
         rc = forecast_zone(f, &definition, err);
+    if (rc == 0 && wish->observed)
+        rc =
+            observe(store, serving_now_ms(req->api->config.serving), &definition, f, err);
     forecaster_fini(&definition);
     store_forecaster_fini(&stored);
     return rc;
@@ -205,7 +249,7 @@ static int from_ledger(struct request *req, const struct wish *wish, struct fore
     int rc = from_issued(issued, count, &wish->forecast, out, err);
     store_issued_fini(issued, count);
     if (rc == 0)
-        rc = find_zone(req->api->config.store, out, err);
+        rc = add_definition(req, wish, out, err);
     if (rc)
         forecast_fini(out);
     else

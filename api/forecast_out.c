@@ -4,6 +4,8 @@
  * rows: a flat list at the root, {"time","series","candidate","q0.1",...}, which
  *       Grafana's Infinity data source reads as it is.
  * csv:  the same as rows.
+ *
+ * Where what happened was asked for, it stands under "observed".
  */
 #include "api/forecast_out.h"
 
@@ -91,10 +93,17 @@ static json_t *series_json(const struct forecast *f, const struct forecast_serie
         return json_pack("{s:s, s:b, s:o, s:o}", "series", series->name, "served", 0,
                          "why", json_text(series->why), "missing",
                          json_number(series->missing));
-    return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "series", series->name, "served",
-                     1, "candidates", candidates_json(f, series), "covariates",
-                     names_json(f, series), "missing", json_number(series->missing),
-                     "values", values_json(f, series));
+    json_t *const json = json_pack(
+        "{s:s, s:b, s:o, s:o, s:o, s:o}", "series", series->name, "served", 1,
+        "candidates", candidates_json(f, series), "covariates", names_json(f, series),
+        "missing", json_number(series->missing), "values", values_json(f, series));
+    if (series->observed) {
+        json_t *const list = json_array();
+        for (size_t step = 0; step < f->steps; step++)
+            json_array_append_new(list, json_number(series->observed[step]));
+        json_object_set_new(json, "observed", list);
+    }
+    return json;
 }
 
 static json_t *model_json(const struct forecast *f)
@@ -137,15 +146,17 @@ static json_t *rows_json(const struct forecast *f)
     for (size_t i = 0; i < f->count; i++) {
         const struct forecast_series *const series = &f->series[i];
         for (size_t step = 0; series->served && step < f->steps; step++) {
-            json_t *const row =
-                json_pack("{s:o, s:s, s:o}", "time",
-                          json_time(forecast_target_ms(f, step)), "series", series->name,
-                          "candidate", word_json(series->candidate[bucket_of(step, f->horizon)]));
+            json_t *const row = json_pack(
+                "{s:o, s:s, s:o}", "time", json_time(forecast_target_ms(f, step)),
+                "series", series->name, "candidate",
+                word_json(series->candidate[bucket_of(step, f->horizon)]));
             for (size_t q = 0; q < f->quantile_count; q++) {
                 quantile_text(f->quantiles[q], name + 1);
                 json_object_set_new(row, name,
                                     json_number((double)value_at(f, series, step, q)));
             }
+            if (series->observed)
+                json_object_set_new(row, "observed", json_number(series->observed[step]));
             json_array_append_new(rows, row);
         }
     }
@@ -166,6 +177,10 @@ static void csv_row(struct page *page, const struct forecast *f,
         else
             page_add(page, ",");
     }
+    if (series->observed) {
+        page_add(page, ",");
+        page_add_number(page, series->observed[step]);
+    }
     page_add(page, "\n");
 }
 
@@ -176,7 +191,7 @@ static void csv_reply(const struct forecast *f, struct reply *reply)
     page_add(&page, "time,series,candidate");
     for (size_t q = 0; q < f->quantile_count; q++)
         page_add(&page, ",q%s", quantile_text(f->quantiles[q], name));
-    page_add(&page, "\n");
+    page_add(&page, f->count && f->series[0].observed ? ",observed\n" : "\n");
     for (size_t i = 0; i < f->count; i++)
         for (size_t step = 0; f->series[i].served && step < f->steps; step++)
             csv_row(&page, f, &f->series[i], step);

@@ -27,6 +27,7 @@ void forecast_fini(struct forecast *f)
     for (size_t i = 0; i < f->count; i++) {
         free(f->series[i].name);
         free(f->series[i].values);
+        free(f->series[i].observed);
     }
     free(f->series);
     zone_free(f->zone);

@@ -33,8 +33,8 @@ request_handler jobs_get, job_get, job_delete, job_events;
 /* accuracy_route.c */
 request_handler accuracy_get;
 
-/* crossings_route.c */
-request_handler crossings_get_one, crossings_get_all;
+/* crossings_route.c, anomalies_route.c */
+request_handler crossings_get_one, crossings_get_all, anomalies_get;
 
 /* operations.c, metrics.c */
 request_handler index_get, healthy_get, ready_get, reload_post, metrics_get;

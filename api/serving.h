@@ -51,6 +51,7 @@ struct forecast_series {
     double skill[MODEL_BUCKETS], missing; /* NAN where not known */
     uint32_t covariates; /* it rests on: bit i is number i of the forecast's */
     float *values;       /* steps x quantile_count */
+    double *observed;    /* (steps) what happened, NAN: nothing; NULL: not asked for */
     unsigned char input_hash[STORE_HASH_SIZE];
 };
 

@@ -300,6 +300,119 @@ static void test_forms(void **state)
     answer_fini(&a);
 }
 
+/* Whether an hour lay outside its band, by the forecast that was the newest when it ended. */
+static bool outside(const struct fixture *f, int series, int64_t time_ms, double value,
+                    double *score)
+{
+    char *const path =
+        mem_printf(WEB "/forecast?observed=true&as_of=%" PRId64, time_ms + HOUR_MS - 1);
+    struct answer a = get(f, path);
+    assert_status(a, 200);
+    const json_t *const one =
+        json_array_get(json_object_get(a.json, "forecasts"), (size_t)series);
+    const int64_t issued_ms = (time_ms - FIXTURE_NOW) / HOUR_MS / 3 * 3 * HOUR_MS;
+    const size_t step = (size_t)((time_ms - FIXTURE_NOW - issued_ms) / HOUR_MS);
+    const json_t *const values = json_object_get(one, "values");
+    const double low = json_number_value(
+                     json_array_get(json_object_get(values, "0.1"), step)),
+                 mid = json_number_value(
+                     json_array_get(json_object_get(values, "0.5"), step)),
+                 high = json_number_value(
+                     json_array_get(json_object_get(values, "0.9"), step));
+    /* And what happened stands beside it. */
+    const json_t *const seen = json_array_get(json_object_get(one, "observed"), step);
+    assert_int_equal(json_is_null(seen), isnan(value));
+    if (!isnan(value))
+        assert_close(json_number_value(seen), value, 1e-6);
+    answer_fini(&a);
+    free(path);
+    *score = value > mid ? (value - mid) / (high - mid) : (mid - value) / (mid - low);
+    return value < low || value > high;
+}
+
+static const json_t *anomaly_at(const struct answer *a, const char *series,
+                                int64_t time_ms)
+{
+    char text[TIME_TEXT_SIZE];
+    size_t i;
+    json_t *one;
+    time_format(time_ms, text);
+    json_array_foreach(
+        json_object_get(a->json, "anomalies"), i,
+        one) if (!strcmp(json_string_value(json_object_get(one, "series")), series) &&
+                 !strcmp(json_string_value(json_object_get(one, "time")),
+                         text)) return one;
+    return NULL;
+}
+
+static void test_anomalies(void **state)
+{
+    struct fixture *const f = *state;
+    const int64_t end_ms = FIXTURE_NOW + HOURS * HOUR_MS, odd_ms = end_ms - 5 * HOUR_MS;
+    live(f);
+    sample_put(f, odd_ms, 400);
+    struct answer a = get(f, WEB "/anomalies?limit=1000");
+    assert_status(a, 200);
+    size_t count = 0, judged = 0;
+    for (int s = 0; s < 2; s++) {
+        double actual[ROWS], score;
+        export_samples(f, s, end_ms, actual);
+        for (int64_t t = end_ms - 24 * HOUR_MS; t < end_ms; t += HOUR_MS) {
+            const double value = actual[(t - FIXTURE_NOW) / HOUR_MS + PAST];
+            const bool odd = outside(f, s, t, value, &score);
+            const json_t *const one = anomaly_at(&a, names[s], t);
+            assert_int_equal(odd, one != NULL);
+            judged += !isnan(value);
+            count += odd;
+            if (odd)
+                assert_close(json_number_value(json_object_get(one, "score")), score,
+                             1e-5);
+        }
+    }
+    assert_true(count > 1 && count < judged / 2);
+    assert_int_equal(number(&a, "of"), count);
+    assert_int_equal(number(&a, "judged"), judged);
+    const json_t *const odd = anomaly_at(&a, names[1], odd_ms);
+    assert_true(json_number_value(json_object_get(odd, "score")) > 20);
+    assert_string_equal(json_string_value(json_object_get(odd, "direction")), "above");
+    assert_string_equal(json_string_value(json_object_get(odd, "issued")),
+                        "2026-03-31T18:00:00Z");
+    answer_fini(&a);
+    /* Of one series, fewer hours, fewer rows; and before it happened. */
+    a = get(f, WEB "/anomalies?series=load%7Bhost%3D%22b%22%7D&hours=6&limit=1");
+    assert_int_equal(json_array_size(json_object_get(a.json, "anomalies")), 1);
+    assert_true(number(&a, "judged") <= 6);
+    answer_fini(&a);
+    a = get(f, WEB "/anomalies?as_of=2026-03-31T19:00:00Z");
+    assert_status(a, 200);
+    assert_null(anomaly_at(&a, names[1], odd_ms));
+    answer_fini(&a);
+}
+
+static void test_observed(void **state)
+{
+    struct fixture *const f = *state;
+    live(f);
+    struct answer a =
+        get(f, WEB "/forecast?as_of=2026-03-29T12:00:00Z&observed=true&format=csv");
+    assert_status(a, 200);
+    assert_non_null(strstr(a.body, "time,series,candidate,q0.1,q0.5,q0.9,observed\n"));
+    char *const line = mem_printf(",%.17g\n", value_of(0, FIXTURE_NOW));
+    assert_non_null(strstr(a.body, line));
+    free(line);
+    answer_fini(&a);
+    a = get(f, WEB "/forecast?as_of=2026-03-31T23:00:00Z&observed=true&format=rows");
+    assert_status(a, 200);
+    /* The last targets have not come. */
+    assert_true(json_is_number(json_object_get(json_array_get(a.json, 0), "observed")));
+    assert_true(
+        json_is_null(json_object_get(json_array_get(a.json, HORIZON - 1), "observed")));
+    answer_fini(&a);
+    a = get(f, WEB "/forecast?observed=true");
+    assert_problem(a, 400, "observed", "must come with as_of");
+    answer_fini(&a);
+}
+
 static void test_bad_wishes(void **state)
 {
     struct fixture *const f = *state;
@@ -313,7 +426,16 @@ static void test_bad_wishes(void **state)
         {"format=xml", "format", "one of json, csv, got xml"},
         {"bucket=1", "bucket", "is not a parameter"},
     };
-    struct answer a = put(f, WEB, DEFINITION);
+    struct answer a = get(f, WEB "/anomalies");
+    assert_problem(a, 404, "", "web");
+    answer_fini(&a);
+    a = put(f, WEB, DEFINITION);
+    answer_fini(&a);
+    a = get(f, WEB "/anomalies?hours=0");
+    assert_problem(a, 400, "hours", "must be 1..8784, got 0");
+    answer_fini(&a);
+    a = get(f, WEB "/anomalies?limit=x");
+    assert_problem(a, 400, "limit", "got x");
     answer_fini(&a);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *const path = mem_printf(WEB "/accuracy?%s", cases[i].query);
@@ -330,6 +452,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rows, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_forms, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_anomalies, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_observed, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_bad_wishes, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
