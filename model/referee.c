@@ -9,7 +9,6 @@
 
 #include "base/mem.h"
 #include "base/time.h"
-#include "model/student.h"
 
 enum {
     PAIRS = CANDIDATES * (CANDIDATES - 1) / 2,
@@ -19,12 +18,6 @@ enum {
     KEPT_MAX = 256,
     EVERYONE_KEPT = 512, /* residuals of a step that stand for all series */
 };
-
-static const double standard_errors = 2, least_observations = 3;
-
-/* Neighbouring stretches share targets: where correlation falls linearly to nothing
- * over the horizon, the variance of a stretch's mean is two thirds of what counts. */
-static const double shared = 1.5;
 
 /* Number of the pair (simple, complex), simple < complex. */
 static size_t pair_of(int simple, int complex)
@@ -36,6 +29,11 @@ static struct duel *duel_at(const struct referee *r, size_t pair, size_t series,
                             int bucket)
 {
     return &r->duels[(pair * r->series + series) * MODEL_BUCKETS + (size_t)bucket];
+}
+
+static struct fleet *fleet_at(const struct referee *r, size_t pair, int bucket)
+{
+    return &r->fleets[pair * MODEL_BUCKETS + (size_t)bucket];
 }
 
 static struct score *score_at(const struct referee *r, int candidate, size_t series,
@@ -75,10 +73,16 @@ int referee_init(struct referee *referee, const struct panel *panel, size_t P,
         .series = S,
         .knots = bands_knots(P),
         .duels = mem_try(PAIRS * S * MODEL_BUCKETS, sizeof *referee->duels),
+        .fleets = mem_try(PAIRS * MODEL_BUCKETS, sizeof *referee->fleets),
+        .unit = mem_new(S, sizeof *referee->unit),
         .scores = mem_try(CANDIDATES * S * MODEL_BUCKETS, sizeof *referee->scores),
         .follow = mem_try(CANDIDATES * S, sizeof *referee->follow),
     };
-    if (referee->duels && referee->scores && referee->follow &&
+    for (size_t s = 0; s < S; s++) {
+        const double error = seasonal_error(panel, s, trained_from, season);
+        referee->unit[s] = error > 0 ? error : 1;
+    }
+    if (referee->duels && referee->fleets && referee->scores && referee->follow &&
         follow_all(referee, season, trained_from))
         return 0;
     referee_fini(referee);
@@ -90,6 +94,8 @@ void referee_fini(struct referee *referee)
     for (size_t i = 0; referee->follow && i < CANDIDATES * referee->series; i++)
         follow_fini(&referee->follow[i]);
     free(referee->duels);
+    free(referee->fleets);
+    free(referee->unit);
     free(referee->scores);
     free(referee->follow);
     *referee = (struct referee){0};
@@ -134,32 +140,10 @@ static void hear_band(const struct hearing *h, size_t s, size_t j, double y, dou
     score_band(score, quantiles, z * sd + mean);
 }
 
-static void close_stretch(struct duel *d)
-{
-    d->count += d->open;
-    d->sum += d->open_sum;
-    d->squares += d->open_sum * d->open_sum;
-    d->products += d->open_sum * d->open;
-    d->sizes += d->open * d->open;
-    d->open = d->open_sum = 0;
-}
-
-/* The origins of a series come in order of time. */
-static void add_difference(struct duel *d, double difference, size_t row, size_t end,
-                           double stride)
-{
-    if (d->open > 0 && row >= d->open_row + end)
-        close_stretch(d);
-    if (d->open <= 0)
-        d->open_row = row;
-    d->open += 1;
-    d->open_sum += difference;
-    d->rows += stride;
-}
-
 static void add_duels(const struct hearing *h, size_t s, size_t row,
                       const struct tally tally[CANDIDATES][MODEL_BUCKETS])
 {
+    const struct referee *const r = h->referee;
     for (int c = 1; c < CANDIDATES; c++)
         for (int simple = 0; simple < c; simple++) {
             if (!(h->mask >> c & 1) || !(h->mask >> simple & 1))
@@ -168,9 +152,12 @@ static void add_duels(const struct hearing *h, size_t s, size_t row,
                 const struct tally *const x = &tally[c][b], *const y = &tally[simple][b];
                 if (x->count <= 0 || y->count <= 0)
                     continue;
-                const double d = x->absolute / x->count - y->absolute / y->count;
-                add_difference(duel_at(h->referee, pair_of(simple, c), s, b), d, row,
-                               horizon_end(h->referee->P, b), h->stride);
+                const double d =
+                    (x->absolute / x->count - y->absolute / y->count) / r->unit[s];
+                const size_t pair = pair_of(simple, c), end = horizon_end(r->P, b);
+                duel_add(duel_at(r, pair, s, b), d, row, end, h->stride);
+                fleet_add(fleet_at(r, pair, b), d, row,
+                          fleet_stretch(r->panel->rows, end));
             }
         }
 }
@@ -328,60 +315,80 @@ int referee_hear(struct referee *referee, const struct candidate_task *task,
 
 /* ---- deciding ---------------------------------------------------------------------- */
 
-/* Mean difference, and by how much it must be below zero; infinite when nothing can be
- * said. */
-static void weigh(const struct referee *r, size_t pair, size_t series, int bucket,
-                  double *mean, double *margin)
+/* What the fleet says of a pair in a bucket, and how much its series spread. */
+struct common {
+    struct evidence evidence;
+    double spread;
+};
+
+/* (PAIRS, MODEL_BUCKETS) of it; infinite margins where there are too few series. */
+static void weigh_fleet(const struct referee *r, struct common *out)
 {
-    struct duel d = *duel_at(r, pair, series, bucket);
-    const double end = (double)horizon_end(r->P, bucket);
-    close_stretch(&d);
-    *mean = d.count > 0 ? d.sum / d.count : 0;
-    *margin = (double)INFINITY;
-    if (d.count <= 0 || (d.rows + end - 1) / end < least_observations)
-        return;
-    /* As many stretches of one size would say as much. */
-    const double stretches = d.count * d.count / d.sizes, freedom = stretches - 1;
-    if (freedom <= 0)
-        return;
-    const double spread = fmax(d.squares - *mean * (2 * d.products - *mean * d.sizes), 0);
-    const double error = sqrt(shared * spread * stretches / freedom) / d.count;
-    *margin = student(standard_errors, freedom) * error;
+    struct evidence *const own = mem_new(r->series, sizeof *own);
+    for (size_t pair = 0; pair < PAIRS; pair++)
+        for (int b = 0; b < MODEL_BUCKETS; b++) {
+            const size_t end = horizon_end(r->P, b);
+            double rows = 0, heard = 0;
+            for (size_t s = 0; s < r->series; s++) {
+                const struct duel *const d = duel_at(r, pair, s, b);
+                own[s] = duel_weigh(d, end);
+                rows = fmax(rows, d->rows);
+                heard += isfinite(own[s].margin);
+            }
+            struct common *const c = &out[pair * MODEL_BUCKETS + (size_t)b];
+            c->evidence = fleet_weigh(fleet_at(r, pair, b), rows, end);
+            c->spread = fleet_spread(own, r->series, c->evidence.error);
+            if (heard < FLEET_LEAST)
+                c->evidence.margin = (double)INFINITY;
+        }
+    free(own);
 }
 
 /* How a complex candidate did against a simple one. */
 enum outcome { WORSE, BETTER, CLEARLY_BETTER };
 
-static enum outcome outcome_of(double mean, double margin)
+static enum outcome outcome_of(struct evidence e)
 {
-    return mean < -margin ? CLEARLY_BETTER : mean > 0 ? WORSE : BETTER;
+    return e.mean < -e.margin ? CLEARLY_BETTER : e.mean > 0 ? WORSE : BETTER;
+}
+
+/* A stranger to a fleet that is too small to speak: as the mean series, supposing that
+ * series err together. */
+static struct evidence weigh_stranger(const struct referee *r, size_t pair, int bucket)
+{
+    struct evidence all = {0};
+    double heard = 0;
+    for (size_t s = 0; s < r->series; s++) {
+        const struct evidence e =
+            duel_weigh(duel_at(r, pair, s, bucket), horizon_end(r->P, bucket));
+        if (isinf(e.margin))
+            continue;
+        all.mean += e.mean;
+        all.margin += e.margin;
+        heard += 1;
+    }
+    if (heard <= 0)
+        all.margin = (double)INFINITY;
+    return all;
 }
 
 /* series may be the row after the last, which speaks for all. */
-static enum outcome compare(const struct referee *r, int simple, int complex,
-                            size_t series, int bucket)
+static enum outcome compare(const struct referee *r, const struct common *fleet,
+                            int simple, int complex, size_t series, int bucket)
 {
     const size_t pair = pair_of(simple, complex);
-    double mean = 0, margin = 0;
+    const struct common *const c = &fleet[pair * MODEL_BUCKETS + (size_t)bucket];
     if (series < r->series) {
-        weigh(r, pair, series, bucket, &mean, &margin);
-        return outcome_of(mean, margin);
+        const struct evidence own =
+            duel_weigh(duel_at(r, pair, series, bucket), horizon_end(r->P, bucket));
+        return outcome_of(fleet_share(own, c->evidence, c->spread));
     }
-    double heard = 0;
-    for (size_t s = 0; s < r->series; s++) {
-        double m, e;
-        weigh(r, pair, s, bucket, &m, &e);
-        if (isinf(e))
-            continue;
-        mean += m;
-        margin += e;
-        heard += 1;
-    }
-    return outcome_of(mean, heard > 0 ? margin : (double)INFINITY);
+    return outcome_of(isinf(c->evidence.margin) ? weigh_stranger(r, pair, bucket)
+                                                : c->evidence);
 }
 
-static unsigned char decide(const struct referee *r, unsigned mask, size_t series,
-                            int bucket)
+static unsigned char decide(const struct referee *r, const struct common *fleet,
+                            unsigned mask, size_t series, int bucket)
 {
     int champion = -1;
     for (int c = 0; c < CANDIDATES; c++) {
@@ -390,7 +397,7 @@ static unsigned char decide(const struct referee *r, unsigned mask, size_t serie
         bool displaces = true;
         for (int simple = 0; simple < c; simple++)
             if (mask >> simple & 1)
-                displaces &= compare(r, simple, c, series, bucket) >=
+                displaces &= compare(r, fleet, simple, c, series, bucket) >=
                              (simple == champion ? CLEARLY_BETTER : BETTER);
         if (champion < 0 || displaces)
             champion = c;
@@ -415,11 +422,13 @@ static double skill_of(const struct referee *r, int candidate, size_t series, in
 void referee_decide(const struct referee *referee, unsigned mask, struct verdict *out)
 {
     const unsigned untrained = mask & candidate_untrained();
+    struct common fleet[PAIRS * MODEL_BUCKETS];
+    weigh_fleet(referee, fleet);
     for (size_t s = 0; s <= referee->series; s++)
         for (int b = 0; b < MODEL_BUCKETS; b++) {
             struct verdict *const v = &out[s * MODEL_BUCKETS + (size_t)b];
-            v->champion = decide(referee, mask, s, b);
-            v->fallback = decide(referee, untrained ? untrained : mask, s, b);
+            v->champion = decide(referee, fleet, mask, s, b);
+            v->fallback = decide(referee, fleet, untrained ? untrained : mask, s, b);
         }
 }
 

@@ -7,24 +7,16 @@
  * forecast the mean difference of their absolute errors is below minus two standard
  * errors, and if no simpler candidate at all did better than it.  (Of one that did not
  * displace the champion no more is asked: were it, every poor and erratic candidate in
- * the table would shield the simplest from a good one.)
- *
- * Windows overlap, so the observations counted are not origins but stretches of them as
- * long as the horizon, where horizon is the end of the bucket: targets further apart
- * than that are not shared.  The standard error is that of the stretches' means (batch
- * means: Law, Carson 1979), in which what differs from hour to hour has averaged out,
- * with an allowance for the targets that neighbouring stretches share.  It is itself
- * known from few stretches, so "two" is widened as Student's t asks, to the same chance
- * of error.  With fewer than three observations, span / horizon, the simpler one stays;
- * span is the rows from the first target to the last.
+ * the table would shield the simplest from a good one.)  Errors are counted in units of
+ * the seasonal naive's on the fit part; the standard error, and what the other series of
+ * a fleet contribute to the difference, stand in model/duel.h.
  *
  * A duel between candidates without training can be heard over all history, one with
  * a trained candidate only after its own fit and stop parts: call referee_hear() for
  * each part with those who may take part.
  *
- * One row after the last series speaks for series nobody judged: the mean difference
- * over series against the mean of their standard errors, which supposes that series
- * err together.
+ * One row after the last series speaks for series nobody judged: what the fleet says, or
+ * of fewer than FLEET_LEAST series the mean difference against the mean of their margins.
  */
 #ifndef REFEREE_H
 #define REFEREE_H
@@ -35,6 +27,7 @@
 #include "base/err.h"
 #include "model/candidate.h"
 #include "model/conformal.h"
+#include "model/duel.h"
 #include "model/follow.h"
 #include "model/score.h"
 #include "model/model.h"
@@ -49,15 +42,6 @@ enum {
     HEAR_BANDS = 8,  /* add coverage and pinball losses of these bands to the scores */
 };
 
-/* The difference of two candidates' errors over origins, in stretches: of one, the sum
- * is s and the number of origins n. */
-struct duel {
-    double count, sum, squares, products, sizes; /* of n, s, s s, s n, n n */
-    double rows;           /* from the first origin to the last: count x stride */
-    double open, open_sum; /* n and s of the stretch that goes on */
-    size_t open_row;       /* where it began */
-};
-
 /* Who serves a series in a bucket, and who if the trained candidate cannot. */
 struct verdict {
     unsigned char champion, fallback;
@@ -69,6 +53,8 @@ struct referee {
     size_t P, series, knots;
 
     struct duel *duels;         /* (pair, series, bucket) */
+    struct fleet *fleets;       /* (pair, bucket) */
+    double *unit;               /* (series) in which errors are compared */
     struct score *scores;       /* (candidate, series, bucket) */
     struct follow *follow;      /* (candidate, series) */
     double seconds[CANDIDATES]; /* spent forecasting */
