@@ -18,6 +18,12 @@ int sql_fail(sqlite3 *db, struct err *err)
         return err_set(err, ERR_BUSY, "database: in use by another program (%s)", text);
     case SQLITE_NOMEM:
         return err_set(err, ERR_NO_MEMORY, "database: %s", text);
+    case SQLITE_READONLY:
+        return err_set(
+            err, ERR_IO,
+            "database: cannot be written (%s); give its files to the user that "
+            "runs this, or mount their file system for writing",
+            text);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return err_set(err, ERR_CORRUPT,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,12 @@ const char *store_folder(const char *uri, struct err *err)
 static int open_database(struct store *store, struct err *err)
 {
     const int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == EACCES || errno == EROFS))
+        return err_set(
+            err, ERR_IO,
+            "%s: cannot be written by user %u (%s); give it to that user, "
+            "mount its file system for writing, or choose another state folder",
+            store->path, (unsigned)geteuid(), strerrordesc_np(errno));
     if (fd < 0)
         return err_errno(err, "database %s", store->path);
     close(fd);

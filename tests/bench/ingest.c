@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ingest -- samples a second through store_append() while the store compacts, beside
- * the disk's own fdatasync.
+ * rows in plain SQLite and the disk's own fdatasync.
  *
  * 10,000 series, batches of 2,000 samples, full sync, two sending threads that keep a
  * few batches under way each; in order of arrival (all series at one instant, then the
@@ -10,6 +10,7 @@
  *     ingest [SAMPLES [FOLDER]]
  */
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -142,7 +143,7 @@ static void pick(void *ctx, const char *name, double value)
 }
 
 static void run(const char *folder, const char *const *names, size_t samples,
-                bool by_series)
+                bool by_series, double plain)
 {
     char *const uri = mem_printf("sqlite:%s", folder);
     struct store_options options = store_options_default();
@@ -181,18 +182,70 @@ static void run(const char *folder, const char *const *names, size_t samples,
     const double reopen_s = now_s();
     if (!(store = store_open(uri, &options, &err)))
         die("reopen", &err);
-    printf("%-16s %6.2f M samples/s  %5.0f commits of %5.2f ms  reopened in %.2f s\n",
-           by_series ? "series by series" : "arrival order",
-           (double)(batches * SENDERS * PER_BATCH) / took_s / 1e6, figures.commits,
-           1e3 * figures.seconds / figures.commits, now_s() - reopen_s);
-    printf("%-16s %6.2f M samples in chunks of %.2f B each, %.0f passes ended, %.1f M "
-           "in memory, %zu batches refused\n",
-           "  meanwhile", figures.chunk_samples / 1e6,
-           figures.chunk_bytes / figures.chunk_samples, figures.compactions,
-           figures.head / 1e6, refused);
+    const double rate = (double)(batches * SENDERS * PER_BATCH) / took_s / 1e6;
+    result_add(&(struct result){
+        .name = by_series ? "ingest, series by series" : "ingest, in order of arrival",
+        .value = rate,
+        .unit = "M samples/s",
+        .at_least = 2,
+        .ratio = rate / plain,
+        .beside = "rows keyed (time, series) in SQLite",
+    });
+    printf("  (%.0f commits of %.2f ms, %.1f M samples in chunks of %.2f B each, %.0f "
+           "passes, %.1f M in memory, %zu batches refused)\n",
+           figures.commits, 1e3 * figures.seconds / figures.commits,
+           figures.chunk_samples / 1e6, figures.chunk_bytes / figures.chunk_samples,
+           figures.compactions, figures.head / 1e6, refused);
+    result_add(&(struct result){.name = "start-up with that in memory, as it is",
+                                .value = now_s() - reopen_s,
+                                .unit = "s"});
     store_close(store);
     disk_clean(folder);
     free(uri);
+}
+
+/* Rows keyed (time, series), one transaction a batch, full sync: million a second. */
+static double plain_rows(const char *folder, bool by_series)
+{
+    const size_t count = by_series ? 50 * PER_BATCH : 500 * PER_BATCH;
+    const size_t each = by_series ? 2000 : 1; /* a series stays for so many */
+    char *const path = mem_printf("%s.rows", folder);
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    sqlite3_open(path, &db);
+    sqlite3_exec(db,
+                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE "
+                 "samples(time_ms INTEGER, series INTEGER, value REAL, PRIMARY "
+                 "KEY(time_ms, series)) WITHOUT ROWID",
+                 NULL, NULL, NULL);
+    if (sqlite3_prepare_v2(db, "INSERT INTO samples VALUES(?, ?, ?)", -1, &stmt, NULL))
+        die("plain rows", NULL);
+    const double began_s = now_s();
+    for (size_t i = 0; i < count; i++) {
+        const size_t series = by_series ? i / each : i % SERIES;
+        const size_t step = by_series ? i % each : i / SERIES;
+        if (i % PER_BATCH == 0)
+            sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
+        sqlite3_bind_int64(stmt, 1, START_MS + (int64_t)step * 15000);
+        sqlite3_bind_int64(stmt, 2, (int64_t)series);
+        sqlite3_bind_double(stmt, 3, value_at(series, step));
+        if (sqlite3_step(stmt) != SQLITE_DONE)
+            die("plain rows", NULL);
+        sqlite3_reset(stmt);
+        if (i % PER_BATCH == PER_BATCH - 1)
+            sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    }
+    const double took_s = now_s() - began_s;
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    unlink(path);
+    free(path);
+    const double rate = (double)count / took_s / 1e6;
+    result_add(&(struct result){.name = by_series ? "plain rows, series by series"
+                                                  : "plain rows, in order of arrival",
+                                .value = rate,
+                                .unit = "M samples/s"});
+    return rate;
 }
 
 int main(int argc, char **argv)
@@ -211,8 +264,9 @@ int main(int argc, char **argv)
             mem_printf("node_cpu_seconds{cpu=\"%zu\",host=\"web-%03zu\",mode=\"user\"}",
                        i % 16, i / 16);
     disk_measure(folder);
-    run(folder, (const char *const *)(void *)names, samples, false);
-    run(folder, (const char *const *)(void *)names, samples, true);
+    for (int by_series = 0; by_series < 2; by_series++)
+        run(folder, (const char *const *)(void *)names, samples, by_series,
+            plain_rows(folder, by_series));
     for (size_t i = 0; i < SERIES; i++)
         free(names[i]);
     free(names);

@@ -219,6 +219,70 @@ static void hours_are_what_their_samples_are(void **state)
         random_history(31 + i, &HABIT[i]);
 }
 
+/* Days and weeks of a calendar over both changes of the clocks; where midnight is not at a
+ * full hour of UTC, they are made from the samples. */
+static void days_of_a_zone_are_too(void **state)
+{
+    (void)state;
+    enum { MINUTES = 21 * 24 * 60, DAY_MS = 86400000 };
+    static const struct {
+        const char *zone, *start;
+    } CASE[] = {{"Europe/Berlin", "2026-03-22T23:00:00Z"},
+                {"Europe/Berlin", "2026-10-18T22:00:00Z"},
+                {"Asia/Kolkata", "2026-10-18T18:30:00Z"},
+                {"Australia/Lord_Howe", "2026-09-27T13:30:00Z"}};
+    static struct sample samples[MINUTES];
+    for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
+        struct err err = {0};
+        struct folder folder;
+        folder_init(&folder);
+        folder.options.chunk_samples = 500;
+        struct zone *const zone = zone_load(CASE[i].zone, &err);
+        int64_t start_ms;
+        assert_non_null(zone);
+        assert_ok(time_parse(CASE[i].start, strlen(CASE[i].start), NULL, &start_ms, &err),
+                  &err);
+        struct store *const store = folder_open(&folder);
+        struct store_batch *const batch = store_batch_new();
+        store_batch_history(batch);
+        for (size_t k = 0; k < MINUTES; k++) {
+            samples[k] = (struct sample){start_ms + (int64_t)k * 60000,
+                                         (double)(k * 7919 % 1000) / 100};
+            store_batch_add(batch, store_batch_series(batch, NAMES[0]),
+                            samples[k].time_ms, samples[k].value);
+        }
+        struct store_counts counts;
+        assert_ok(store_append_wait(store, batch, &counts, &err), &err);
+        assert_ok(store_compact(store, &err), &err);
+        for (int days = 1; days <= 7; days += 6)
+            for (enum aggregate how = AGGREGATE_MEAN; how <= AGGREGATE_RATE; how++) {
+                const struct store_grid_wish wish = {.names = NAMES,
+                                                     .count = 1,
+                                                     .start_ms = start_ms,
+                                                     .step_ms = (int64_t)days * DAY_MS,
+                                                     .rows = (size_t)(20 / days),
+                                                     .how = how,
+                                                     .as_of_ms = AS_OF_NOW,
+                                                     .zone = zone};
+                struct grid got, want;
+                assert_ok(store_grid(store, &wish, &got, &err), &err);
+                assert_ok(grid_init(&want, start_ms, wish.step_ms, wish.rows, 1, &err),
+                          &err);
+                want.zone = zone;
+                grid_fill(&want, 0, samples, MINUTES, how);
+                for (size_t row = 0; row < wish.rows; row++) {
+                    assert_false(isnan(got.values[row]));
+                    assert_close(got.values[row], want.values[row], 0);
+                }
+                grid_fini(&got);
+                grid_fini(&want);
+            }
+        store_close(store);
+        zone_free(zone);
+        folder_fini(&folder);
+    }
+}
+
 static void note(void *ctx, const char *what)
 {
     snprintf(ctx, 400, "%s", what);
@@ -285,6 +349,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hours_are_what_their_samples_are),
+        cmocka_unit_test(days_of_a_zone_are_too),
         cmocka_unit_test(damaged_hours_are_never_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

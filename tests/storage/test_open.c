@@ -2,6 +2,7 @@
 /* Opening what is not there, not ours, newer, damaged or somebody else's. */
 #include "tests/check.h"
 
+#include <stdbool.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -244,6 +245,39 @@ static void refuses_a_damaged_file(void **state)
     folder_fini(&folder);
 }
 
+/* As somebody who may write the folder, not the file. */
+static void refuses_a_file_it_cannot_write(void **state)
+{
+    (void)state;
+    struct folder folder;
+    folder_init(&folder);
+    put_one(&folder);
+    char *const path = folder_file(&folder, "frwkvd.db");
+    char *const lock = folder_file(&folder, "lock");
+    assert_int_equal(chmod(path, 0444), 0);
+    assert_int_equal(chmod(folder.path, 0777), 0);
+    unlink(lock);
+    const pid_t child = fork();
+    if (child == 0) {
+        struct err err = {0};
+        if (geteuid() == 0 && seteuid(65534))
+            _exit(2);
+        const bool opened = store_open(folder.uri, &folder.options, &err) != NULL;
+        _exit(!opened && err.code == ERR_IO &&
+                      strstr(err.msg, "frwkvd.db: cannot be written") &&
+                      strstr(err.msg, "choose another state folder")
+                  ? 0
+                  : 1);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    free(path);
+    free(lock);
+    folder_fini(&folder);
+}
+
 static void refuses_a_damaged_log(void **state)
 {
     (void)state;
@@ -275,6 +309,7 @@ int main(void)
         cmocka_unit_test(refuses_a_newer_schema),
         cmocka_unit_test(migrates_from_version_0),
         cmocka_unit_test(refuses_a_damaged_file),
+        cmocka_unit_test(refuses_a_file_it_cannot_write),
         cmocka_unit_test(refuses_a_damaged_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
