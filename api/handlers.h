@@ -19,6 +19,12 @@ request_handler influx_ping_get, influx_health_get;
 /* remote_read.c */
 request_handler remote_read_post;
 
+/* prometheus_query.c, prometheus_names.c */
+request_handler prometheus_query, prometheus_query_range;
+request_handler prometheus_series, prometheus_labels, prometheus_values;
+request_handler prometheus_metadata, prometheus_buildinfo;
+request_handler prometheus_rules, prometheus_alerts, prometheus_exemplars;
+
 /* forecasters.c, models.c */
 request_handler forecasters_get, forecaster_get, forecaster_put, forecaster_delete;
 request_handler models_get, restore_post;

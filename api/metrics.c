@@ -16,7 +16,7 @@
 #include "api/server.h"
 #include "base/mem.h"
 
-enum { ROUTES_MAX = 64, JOBS_COUNTED = 1000 };
+enum { ROUTES_MAX = 128, JOBS_COUNTED = 1000 };
 
 static const char *const dialect_words[DIALECT_COUNT] = {
     "json", "csv", "remote_write", "influx", "collectd", "opentsdb"};

@@ -10,6 +10,7 @@
 #include "api/influx.h"
 #include "api/opentsdb.h"
 #include "api/problem.h"
+#include "api/prometheus.h"
 #include "api/remote_write.h"
 #include "base/mem.h"
 
@@ -19,6 +20,8 @@
     .help = "Prometheus remote_write 1.0"
 
 #define INFLUX_V1 .body = BODY_COLLECTED, .refuse = influx_refuse_v1
+
+#define PROMETHEUS .body = BODY_COLLECTED, .refuse = prometheus_refuse
 
 static const struct route table[] = {
     {"GET", "/", index_get, .help = "this text"},
@@ -33,6 +36,30 @@ static const struct route table[] = {
     {"POST", "/api/v1/read", remote_read_post, .body = BODY_COLLECTED, .snappy = true,
      .type = "application/x-protobuf", .refuse = remote_write_refuse,
      .help = "Prometheus remote_read: series, and what was forecast, at its own time"},
+    {"GET", "/api/v1/query", prometheus_query, PROMETHEUS,
+     .help = "for Grafana and others: a selector, offset, one comparison; query, time"},
+    {"POST", "/api/v1/query", prometheus_query, PROMETHEUS, .help = "the same"},
+    {"GET", "/api/v1/query_range", prometheus_query_range, PROMETHEUS,
+     .help = "the same at many instants: query, start, end, step"},
+    {"POST", "/api/v1/query_range", prometheus_query_range, PROMETHEUS,
+     .help = "the same"},
+    {"GET", "/api/v1/series", prometheus_series, PROMETHEUS,
+     .help = "label sets: match[], start, end, limit"},
+    {"POST", "/api/v1/series", prometheus_series, PROMETHEUS, .help = "the same"},
+    {"GET", "/api/v1/labels", prometheus_labels, PROMETHEUS,
+     .help = "names of labels: match[], start, end, limit"},
+    {"POST", "/api/v1/labels", prometheus_labels, PROMETHEUS, .help = "the same"},
+    {"GET", "/api/v1/label/{name}/values", prometheus_values, PROMETHEUS,
+     .help = "values of one label"},
+    {"GET", "/api/v1/metadata", prometheus_metadata, PROMETHEUS,
+     .help = "types and help of metrics: none are kept"},
+    {"GET", "/api/v1/status/buildinfo", prometheus_buildinfo, PROMETHEUS,
+     .help = "which Prometheus this is like"},
+    {"GET", "/api/v1/rules", prometheus_rules, PROMETHEUS, .help = "none"},
+    {"GET", "/api/v1/alerts", prometheus_alerts, PROMETHEUS, .help = "none"},
+    {"GET", "/api/v1/query_exemplars", prometheus_exemplars, PROMETHEUS, .help = "none"},
+    {"POST", "/api/v1/query_exemplars", prometheus_exemplars, PROMETHEUS,
+     .help = "none"},
     {"POST", "/write", influx_write_post, INFLUX_V1, .samples = true,
      .help = "InfluxDB line protocol, version 1: db, precision"},
     {"POST", "/api/v2/write", influx_v2_write_post, .body = BODY_COLLECTED,
