@@ -219,11 +219,26 @@ static bool answer_at_once(const struct request *req)
            header_of(req, MHD_HTTP_HEADER_EXPECT);
 }
 
+/* Whether a list such as Accept has a word, not at weight 0. */
+static bool accepts(const struct request *req, const char *header, const char *word)
+{
+    const char *const list = header_of(req, header);
+    const char *const at = list ? strcasestr(list, word) : NULL;
+    if (!at)
+        return false;
+    const size_t len = strcspn(at, ",");
+    const char *const weight = memmem(at, len, "q=", 2);
+    return !weight || strtod(weight + 2, NULL) > 0;
+}
+
 static struct request *request_begin(struct api *api, struct MHD_Connection *connection,
                                      const char *url, const char *method)
 {
     struct request *const req = request_new(api, connection, url);
     MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, keep_parameter, req);
+    req->takes_gzip = accepts(req, MHD_HTTP_HEADER_ACCEPT_ENCODING, "gzip");
+    req->takes_openmetrics =
+        accepts(req, MHD_HTTP_HEADER_ACCEPT, "application/openmetrics-text");
     struct reply reply = {0};
     check_head(req, method, &reply);
     if (reply.status) {

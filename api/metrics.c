@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * GET /metrics in Prometheus' text format 0.0.4.
+ * GET /metrics, in Prometheus' text format or OpenMetrics, as the reader prefers.
  */
 #include "api/metrics.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/exposition.h"
 #include "api/forecast_metrics.h"
 #include "api/handlers.h"
+#include "api/process.h"
 #include "api/routes.h"
 #include "api/server.h"
 #include "base/mem.h"
 
-enum { ROUTES_MAX = 128, JOBS_COUNTED = 1000 };
+enum { ROUTES_MAX = 128 };
 
 static const char *const dialect_words[DIALECT_COUNT] = {
     "json", "csv", "remote_write", "influx", "collectd", "opentsdb"};
@@ -85,6 +88,7 @@ void metrics_request(struct metrics *m, const struct route *route, unsigned stat
                      double seconds)
 {
     const size_t row = route ? routes_index(route) : ROUTES_MAX;
+    assert(routes_count() <= ROUTES_MAX);
     size_t s = 0;
     while (s < STATUSES - 1 && statuses[s] != status)
         s++;
@@ -100,11 +104,6 @@ void metrics_request(struct metrics *m, const struct route *route, unsigned stat
 
 /* ---- writing ----------------------------------------------------------------------- */
 
-static void head(struct page *out, const char *name, const char *type, const char *help)
-{
-    page_add(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static uint64_t rejected_all(const struct metrics *m, size_t dialect)
 {
     uint64_t sum = 0;
@@ -113,98 +112,104 @@ static uint64_t rejected_all(const struct metrics *m, size_t dialect)
     return sum;
 }
 
-static void write_samples(struct page *out, const struct metrics *m)
+static void write_samples(struct exposition *out, const struct metrics *m)
 {
-    head(out, "frwkvd_samples_received_total", "counter",
-         "Samples that arrived: stored, replaced, duplicate and rejected together.");
+    exposition_family(
+        out, "frwkvd_samples_received_total", FAMILY_COUNTER,
+        "Samples that arrived: stored, replaced, duplicate and rejected together.");
     for (size_t d = 0; d < DIALECT_COUNT; d++) {
         const struct store_counts *const c = &m->counts[d];
-        page_add(out, "frwkvd_samples_received_total{dialect=\"%s\"} %" PRIu64 "\n",
+        page_add(&out->page,
+                 "frwkvd_samples_received_total{dialect=\"%s\"} %" PRIu64 "\n",
                  dialect_words[d],
                  c->stored + c->replaced + c->duplicate + rejected_all(m, d));
     }
-    head(out, "frwkvd_samples_accepted_total", "counter",
-         "Samples that were committed, by what happened to them.");
+    exposition_family(out, "frwkvd_samples_accepted_total", FAMILY_COUNTER,
+                      "Samples that were committed, by what happened to them.");
     for (size_t d = 0; d < DIALECT_COUNT; d++) {
         const struct store_counts *const c = &m->counts[d];
         const uint64_t values[] = {c->stored, c->replaced, c->duplicate};
         static const char *const words[] = {"stored", "replaced", "duplicate"};
         for (size_t i = 0; i < 3; i++)
             page_add(
-                out,
+                &out->page,
                 "frwkvd_samples_accepted_total{dialect=\"%s\",result=\"%s\"} %" PRIu64
                 "\n",
                 dialect_words[d], words[i], values[i]);
     }
-    head(out, "frwkvd_samples_rejected_total", "counter",
-         "Samples that were refused, by the reason of their request's refusal.");
+    exposition_family(
+        out, "frwkvd_samples_rejected_total", FAMILY_COUNTER,
+        "Samples that were refused, by the reason of their request's refusal.");
     for (size_t d = 0; d < DIALECT_COUNT; d++)
         for (size_t r = 0; r < REJECT_COUNT; r++)
             page_add(
-                out,
+                &out->page,
                 "frwkvd_samples_rejected_total{dialect=\"%s\",reason=\"%s\"} %" PRIu64
                 "\n",
                 dialect_words[d], reason_words[r], m->rejected[d][r]);
 }
 
 /* route="/v1/jobs/{id}",method="GET" of a row. */
-static void write_route(struct page *out, size_t row)
+static void write_route(struct exposition *out, size_t row)
 {
     const struct route *const route = row < routes_count() ? routes_at(row) : NULL;
-    page_add(out, "route=\"%s\",method=\"%s\"", route ? route->pattern : "none",
+    page_add(&out->page, "route=\"%s\",method=\"%s\"", route ? route->pattern : "none",
              route ? route->method : "none");
 }
 
-static void write_status(struct page *out, unsigned status)
+static void write_status(struct exposition *out, unsigned status)
 {
     if (status == 0)
-        page_add(out, "gone");
+        page_add(&out->page, "gone");
     else if (status == 999)
-        page_add(out, "other");
+        page_add(&out->page, "other");
     else
-        page_add(out, "%u", status);
+        page_add(&out->page, "%u", status);
 }
 
-static void write_requests(struct page *out, const struct metrics *m)
+static void write_requests(struct exposition *out, const struct metrics *m)
 {
-    head(out, "frwkvd_http_requests_total", "counter",
-         "Requests that ended; status gone: the client went away before its answer.");
+    exposition_family(
+        out, "frwkvd_http_requests_total", FAMILY_COUNTER,
+        "Requests that ended; status gone: the client went away before its answer.");
     for (size_t row = 0; row <= ROUTES_MAX; row++)
         for (size_t s = 0; s < STATUSES; s++) {
             if (!m->requests[row][s])
                 continue;
-            page_add(out, "frwkvd_http_requests_total{");
+            page_add(&out->page, "frwkvd_http_requests_total{");
             write_route(out, row);
-            page_add(out, ",status=\"");
+            page_add(&out->page, ",status=\"");
             write_status(out, statuses[s]);
-            page_add(out, "\"} %" PRIu64 "\n", m->requests[row][s]);
+            page_add(&out->page, "\"} %" PRIu64 "\n", m->requests[row][s]);
         }
 }
 
-static void write_duration(struct page *out, const struct metrics *m, size_t row)
+static void write_duration(struct exposition *out, const struct metrics *m, size_t row)
 {
     static const char name[] = "frwkvd_http_request_duration_seconds";
     uint64_t sum = 0;
     for (size_t b = 0; b <= BOUNDS; b++) {
         sum += m->took[row][b];
-        page_add(out, "%s_bucket{", name);
+        page_add(&out->page, "%s_bucket{", name);
         write_route(out, row);
+        page_add(&out->page, ",le=\"");
         if (b < BOUNDS)
-            page_add(out, ",le=\"%g\"} %" PRIu64 "\n", bounds_s[b], sum);
+            exposition_bound(out, bounds_s[b]);
         else
-            page_add(out, ",le=\"+Inf\"} %" PRIu64 "\n", sum);
+            page_add(&out->page, "+Inf");
+        page_add(&out->page, "\"} %" PRIu64 "\n", sum);
     }
-    page_add(out, "%s_sum{", name);
+    page_add(&out->page, "%s_sum{", name);
     write_route(out, row);
-    page_add(out, "} %.9g\n%s_count{", m->took_s[row], name);
+    page_add(&out->page, "} %.9g\n%s_count{", m->took_s[row], name);
     write_route(out, row);
-    page_add(out, "} %" PRIu64 "\n", sum);
+    page_add(&out->page, "} %" PRIu64 "\n", sum);
 }
 
-static void write_durations(struct page *out, const struct metrics *m)
+static void write_durations(struct exposition *out, const struct metrics *m)
 {
-    head(out, "frwkvd_http_request_duration_seconds", "histogram",
-         "From the first byte of a request to the last of its answer.");
+    exposition_family(out, "frwkvd_http_request_duration_seconds", FAMILY_HISTOGRAM,
+                      "From the first byte of a request to the last of its answer.");
     for (size_t row = 0; row <= ROUTES_MAX; row++) {
         uint64_t any = 0;
         for (size_t b = 0; b <= BOUNDS; b++)
@@ -214,66 +219,42 @@ static void write_durations(struct page *out, const struct metrics *m)
     }
 }
 
-static int write_jobs(struct page *out, struct store *store, struct err *err)
+static void write_process(struct exposition *out, struct api *api)
 {
-    static const char *const states[] = {"queued", "running", "done", "failed",
-                                         "cancelled"};
-    struct store_job *jobs = NULL;
-    size_t count = 0;
-    if (store_jobs(store, NULL, JOBS_COUNTED, &jobs, &count, err))
-        return -1;
-    head(out, "frwkvd_jobs", "gauge", "Jobs by state, of the newest thousand.");
-    for (size_t s = 0; s < sizeof states / sizeof *states; s++) {
-        size_t in_state = 0;
-        for (size_t j = 0; j < count; j++)
-            in_state += !strcmp(jobs[j].state, states[s]);
-        page_add(out, "frwkvd_jobs{state=\"%s\"} %zu\n", states[s], in_state);
-    }
-    for (size_t j = 0; j < count; j++)
-        store_job_fini(&jobs[j]);
-    free(jobs);
-    return 0;
-}
-
-/* The store names its figures in full; _total tells a counter. */
-static void write_figure(void *ctx, const char *name, double value)
-{
-    const size_t len = strlen(name);
-    const bool counter = len > 6 && !strcmp(name + len - 6, "_total");
-    head(ctx, name, counter ? "counter" : "gauge", "Operating figure of the store.");
-    page_add(ctx, "%s %.17g\n", name, value);
-}
-
-static void write_process(struct page *out, struct api *api)
-{
-    head(out, "frwkvd_build_info", "gauge", "Constant 1, labelled with the version.");
-    page_add(out, "frwkvd_build_info{version=\"%s\"} 1\n", api->config.version);
-    head(out, "frwkvd_start_time_seconds", "gauge",
-         "When the server started, since 1970.");
-    page_add(out, "frwkvd_start_time_seconds %.3f\n", (double)api->started_ms / 1e3);
-    head(out, "frwkvd_http_work_waiting", "gauge", "Requests that wait for a worker.");
-    page_add(out, "frwkvd_http_work_waiting %zu\n",
+    exposition_family(out, "frwkvd_build_info", FAMILY_GAUGE,
+                      "Constant 1, labelled with the version.");
+    page_add(&out->page, "frwkvd_build_info{version=\"%s\"} 1\n", api->config.version);
+    exposition_family(out, "frwkvd_start_time_seconds", FAMILY_GAUGE,
+                      "When the server started, since 1970.");
+    page_add(&out->page, "frwkvd_start_time_seconds %.3f\n",
+             (double)api->started_ms / 1e3);
+    exposition_family(out, "frwkvd_http_work_waiting", FAMILY_GAUGE,
+                      "Requests that wait for a worker.");
+    page_add(&out->page, "frwkvd_http_work_waiting %zu\n",
              workers_waiting(api->workers) + workers_waiting(api->intake));
-    head(out, "frwkvd_http_body_bytes", "gauge", "Memory that request bodies hold.");
-    page_add(out, "frwkvd_http_body_bytes %zu\n", atomic_load(&api->body_bytes));
+    exposition_family(out, "frwkvd_http_body_bytes", FAMILY_GAUGE,
+                      "Memory that request bodies hold.");
+    page_add(&out->page, "frwkvd_http_body_bytes %zu\n", atomic_load(&api->body_bytes));
 }
 
 int metrics_get(struct request *req, struct reply *reply, struct err *err)
 {
     struct api *const api = req->api;
-    struct page out = {0};
+    struct store *const store = api->config.store;
+    struct exposition out = {.openmetrics = req->takes_openmetrics};
     write_process(&out, api);
+    process_write(&out);
     pthread_mutex_lock(&api->metrics->lock);
     write_samples(&out, api->metrics);
     write_requests(&out, api->metrics);
     write_durations(&out, api->metrics);
     pthread_mutex_unlock(&api->metrics->lock);
-    store_figures(api->config.store, write_figure, &out);
-    if (write_jobs(&out, api->config.store, err) || forecast_metrics(&out, api, err)) {
-        free(out.bytes);
+    metrics_write_store(&out, store);
+    if (metrics_write_jobs(&out, store, err) ||
+        metrics_write_models(&out, api->config.serving, store, err) ||
+        forecast_metrics(&out.page, api, err)) {
+        free(out.page.bytes);
         return -1;
     }
-    reply_text(reply, 200, "text/plain; version=0.0.4; charset=utf-8", out.bytes,
-               out.len);
-    return HANDLED;
+    return exposition_reply(&out, req->takes_gzip, reply, err);
 }

@@ -15,6 +15,8 @@
 
 struct metrics;
 struct route;
+struct exposition;
+struct serving;
 
 struct metrics *metrics_new(void) __attribute__((warn_unused_result));
 void metrics_free(struct metrics *metrics);
@@ -54,5 +56,13 @@ void metrics_rejected(struct metrics *metrics, enum dialect dialect,
 /* A request has ended; route NULL: there was none; status 0: the client went away. */
 void metrics_request(struct metrics *metrics, const struct route *route, unsigned status,
                      double seconds);
+
+/* ---- what others count, as families of their own (exposition.h) ------------------------ */
+
+void metrics_write_store(struct exposition *out, struct store *store);
+/* Loads the models that serve, where they are not in memory yet. */
+int metrics_write_models(struct exposition *out, struct serving *serving,
+                         struct store *store, struct err *err);
+int metrics_write_jobs(struct exposition *out, struct store *store, struct err *err);
 
 #endif

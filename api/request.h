@@ -82,6 +82,7 @@ struct request {
     struct parameter parameter[REQUEST_PARAMETERS_MAX];
     size_t parameter_count;
     enum encoding encoding;
+    bool takes_openmetrics, takes_gzip; /* what it says it accepts */
     char *body; /* ends in a zero past body_len; NULL when empty */
     size_t body_len;
     /* The handler's own, released with the request. */

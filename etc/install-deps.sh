@@ -13,7 +13,7 @@ build="gcc make pkg-config libc6-dev libcsv-dev libcurl4-gnutls-dev libfftw3-dev
        libsnappy-dev libsqlite3-dev libsystemd-dev libzstd-dev nettle-dev libxxhash-dev zlib1g-dev
        curl jq tzdata"
 tests="libcmocka-dev libseccomp-dev sqlite3 procps systemd man-db bsdextrautils
-       prometheus victoria-metrics influxdb-client python3-influxdb collectd-core libyajl2"
+       prometheus victoria-metrics influxdb-client python3-influxdb python3-prometheus-client collectd-core libyajl2"
 # npm may have come with a nodejs of another origin.
 command -v npm >/dev/null || tests="$tests nodejs npm"
 long="debhelper dpkg-dev fakeroot lintian"

@@ -182,9 +182,21 @@ static int transaction(struct store *store, struct request *group, int64_t now_m
 
 /* ---- after it ------------------------------------------------------------------- */
 
+const double writer_bounds_s[WRITER_BOUNDS] = {.001, .0025, .005, .01, .025, .05,
+                                               .1,   .25,   .5,   1,   2.5};
+
+static void count_duration(struct writer *writer, double seconds)
+{
+    size_t b = 0;
+    while (b < WRITER_BOUNDS && seconds > writer_bounds_s[b])
+        b++;
+    atomic_fetch_add(&writer->took[b], 1);
+}
+
 static void succeed(struct store *store, const struct request *group, int64_t took_us)
 {
     struct writer *const writer = &store->writer;
+    count_duration(writer, (double)took_us * 1e-6);
     atomic_fetch_add(&writer->commits, 1);
     atomic_fetch_add(&writer->commit_us, (uint64_t)took_us);
     atomic_fetch_add(&writer->revisions, store->head.revision_count);

@@ -2,6 +2,7 @@
 #include "storage/store.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 /* Counters of the threads, read without their locks: each is right by itself. */
@@ -41,6 +42,31 @@ static const struct {
 #undef COUNTER
 };
 
+/* The durations of commits as a histogram: each bucket has what is below it, too. */
+static void commit_durations(struct writer *writer,
+                             void (*each)(void *ctx, const char *name, double value),
+                             void *ctx)
+{
+    static const char name[] = "frwkvd_storage_commit_duration_seconds";
+    char text[sizeof name + 40];
+    uint64_t below = 0;
+    for (size_t b = 0; b <= WRITER_BOUNDS; b++) {
+        const double bound = b < WRITER_BOUNDS ? writer_bounds_s[b] : 0;
+        below += atomic_load(&writer->took[b]);
+        if (b == WRITER_BOUNDS)
+            snprintf(text, sizeof text, "%s_bucket{le=\"+Inf\"}", name);
+        else
+            snprintf(text, sizeof text,
+                     bound == 1 ? "%s_bucket{le=\"%.1f\"}" : "%s_bucket{le=\"%g\"}", name,
+                     bound);
+        each(ctx, text, (double)below);
+    }
+    snprintf(text, sizeof text, "%s_sum", name);
+    each(ctx, text, (double)atomic_load(&writer->commit_us) * 1e-6);
+    snprintf(text, sizeof text, "%s_count", name);
+    each(ctx, text, (double)below);
+}
+
 void store_figures(struct store *store,
                    void (*each)(void *ctx, const char *name, double value), void *ctx)
 {
@@ -50,6 +76,7 @@ void store_figures(struct store *store,
             (atomic_uint_fast64_t *)(void *)((char *)store + FIGURE[i].offset);
         each(ctx, FIGURE[i].name, (double)atomic_load(counter) * FIGURE[i].scale);
     }
+    commit_durations(writer, each, ctx);
     pthread_mutex_lock(&writer->mutex);
     const size_t waiting = writer->samples;
     pthread_mutex_unlock(&writer->mutex);

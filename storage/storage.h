@@ -514,7 +514,8 @@ int store_restore(const char *folder, const char *uri, struct err *err);
 
 /* ---- operation ----------------------------------------------------------------- */
 
-/* Operating figures: each(ctx, name, value); names are metric names in full. */
+/* Operating figures: each(ctx, name, value); names are metric names in full, those of a
+ * histogram with its label le. */
 void store_figures(struct store *store,
                    void (*each)(void *ctx, const char *name, double value), void *ctx);
 

@@ -48,6 +48,8 @@ struct commit {
     struct batch_blob blob;
 };
 
+enum { WRITER_BOUNDS = 11 };
+
 struct writer {
     pthread_t thread;
     bool started;
@@ -71,7 +73,11 @@ struct writer {
     atomic_uint_fast64_t commits, failures, commit_us, busy;
     atomic_uint_fast64_t stored, replaced, duplicate, revisions;
     atomic_uint_fast64_t wal_bytes, checkpoints;
+    atomic_uint_fast64_t took[WRITER_BOUNDS + 1]; /* commits by duration, not summed up */
 };
+
+/* What the durations of commits are counted by: each bound belongs to what is below. */
+extern const double writer_bounds_s[WRITER_BOUNDS];
 
 int writer_start(struct store *store, struct err *err);
 /* Commits what waits, then ends the thread. */

@@ -537,7 +537,8 @@ static void test_metrics(void **state)
         {"frwkvd_http_requests_total{route=\"/v1/"
          "samples\",method=\"POST\",status=\"400\"}",
          2},
-        {"frwkvd_jobs{state=\"running\"}", 0},
+        {"frwkvd_jobs{kind=\"train\",state=\"running\"}", 0},
+        {"frwkvd_forecasters", 0},
         {"frwkvd_build_info{version=\"test\"}", 1},
         {"frwkvd_start_time_seconds", FIXTURE_NOW / 1000},
     };
