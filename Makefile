@@ -63,6 +63,7 @@ $(BUILD)/%.o: %.c | $(BUILD)/packages-build
 	@mkdir -p $(@D) && echo "  cc    $<"
 	$(Q)$(COMPILE) -c $< -o $@
 %/model/product.o: BASE_FLAGS += -ffp-contract=fast
+$(BUILD)/api/openapi.o: api/openapi.yaml # built in
 $(BUILD)/daemon/%.o: BASE_FLAGS += -DFRWKVD_VERSION='"$(VERSION)"'
 
 $(BUILD)/frwkvd: $(call libs_of,daemon)
@@ -175,6 +176,7 @@ fuzz:
 
 # The configuration that is there stays as it is.
 UNITS = $(PREFIX)/lib/systemd/system
+EXAMPLES = $(PREFIX)/share/doc/frwkvd/examples
 install: all
 	install -D -m 755 $(BUILD)/frwkvd $(DESTDIR)$(PREFIX)/bin/frwkvd
 	test -e $(DESTDIR)/etc/frwkvd.conf || install -D -m 644 etc/frwkvd.conf $(DESTDIR)/etc/frwkvd.conf
@@ -184,6 +186,9 @@ install: all
 	install -D -m 644 etc/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/frwkvd.conf
 	install -D -m 644 etc/man/frwkvd.8 $(DESTDIR)$(PREFIX)/share/man/man8/frwkvd.8
 	install -D -m 644 etc/man/frwkvd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/frwkvd.conf.5
+	install -d -m 755 $(addprefix $(DESTDIR)$(EXAMPLES)/,grafana prometheus)
+	install -m 644 etc/grafana/* $(DESTDIR)$(EXAMPLES)/grafana
+	install -m 644 etc/prometheus/* $(DESTDIR)$(EXAMPLES)/prometheus
 
 # From a copy, so that nothing of it lands in the tree.
 DEB := build/deb/frwkvd-$(VERSION)

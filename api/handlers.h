@@ -42,7 +42,7 @@ request_handler accuracy_get;
 /* crossings_route.c, anomalies_route.c */
 request_handler crossings_get_one, crossings_get_all, anomalies_get;
 
-/* operations.c, metrics.c */
-request_handler index_get, healthy_get, ready_get, reload_post, metrics_get;
+/* operations.c, openapi.c, metrics.c */
+request_handler openapi_get, index_get, healthy_get, ready_get, reload_post, metrics_get;
 
 #endif

@@ -45,6 +45,13 @@ static int too_many(const struct run *run, struct err *err)
                    run->wish->samples_max);
 }
 
+/* What was there when its name was read may have been deleted since: then there is
+ * nothing of it to show. */
+static int unless_gone(const struct err *why, struct err *err)
+{
+    return why->code == ERR_NOT_FOUND ? 0 : err_set(err, why->code, "%s", why->msg);
+}
+
 /* ---- which names ----------------------------------------------------------------- */
 
 /* Most readers ask for one metric, and of most the name alone says that no forecast is
@@ -174,8 +181,9 @@ static int take_issue(struct run *run, const struct store_issue_line *line,
     size_t point_count = 0, count = 0;
     if (from_ms >= to_ms || asked_ms >= to_ms)
         return 0;
-    if (load_revision(run, line->revision, err))
-        return -1;
+    struct err why = {0};
+    if (load_revision(run, line->revision, &why))
+        return unless_gone(&why, err);
     struct predicted_span span = span_of(run, line);
     span.from_ms = from_ms;
     span.to_ms = to_ms;
@@ -186,8 +194,10 @@ static int take_issue(struct run *run, const struct store_issue_line *line,
     if (!run->names_only &&
         predicted_points(&span, run->left + 1, &points, &point_count, NULL))
         return too_many(run, err);
-    int rc = store_issue_get(run->store, run->forecaster, line->issue_id, NULL, &issued,
-                             &count, err);
+    int rc = 0;
+    if (store_issue_get(run->store, run->forecaster, line->issue_id, NULL, &issued,
+                        &count, &why))
+        rc = unless_gone(&why, err);
     for (size_t s = 0; rc == 0 && s < count; s++)
         rc = take_series(run, &issued[s], points, point_count, err);
     store_issued_fini(issued, count);
@@ -340,10 +350,11 @@ static int read_stored(struct run *run, const char *name, int64_t lookback_ms,
 {
     struct sample *samples = NULL;
     struct named named = {.labels = &run->labels, .lookback_ms = lookback_ms};
+    struct err why = {0};
     if (store_read(run->store, name, clamp(run->wish->from_ms - lookback_ms),
                    run->wish->to_ms + 1, AS_OF_NOW, run->left + 1, &samples, &named.count,
-                   err))
-        return -1;
+                   &why))
+        return unless_gone(&why, err);
     named.samples = samples;
     int rc = 0;
     if (named.count > run->left)
@@ -358,8 +369,9 @@ static int read_stored(struct run *run, const char *name, int64_t lookback_ms,
 static int list_stored(struct run *run, const char *name, struct err *err)
 {
     struct store_series series;
-    if (store_series(run->store, name, &series, err))
-        return -1;
+    struct err why = {0};
+    if (store_series(run->store, name, &series, &why))
+        return unless_gone(&why, err);
     const struct named named = {.labels = &run->labels};
     return series.samples && series.first_ms <= run->wish->to_ms &&
                    series.last_ms >= run->wish->from_ms

@@ -23,8 +23,11 @@
 
 #define PROMETHEUS .body = BODY_COLLECTED, .refuse = prometheus_refuse
 
+/* Each is described in api/openapi.yaml, too (tests/api/test_openapi.c). */
 static const struct route table[] = {
     {"GET", "/", index_get, .help = "this text"},
+    {"GET", "/v1/openapi.yaml", openapi_get,
+     .help = "the same for programs: OpenAPI 3.1"},
     {"POST", "/v1/samples", samples_post, .body = BODY_COLLECTED, .samples = true,
      .help = "store samples"},
     {"GET", "/v1/samples", samples_get,
@@ -58,8 +61,7 @@ static const struct route table[] = {
     {"GET", "/api/v1/rules", prometheus_rules, PROMETHEUS, .help = "none"},
     {"GET", "/api/v1/alerts", prometheus_alerts, PROMETHEUS, .help = "none"},
     {"GET", "/api/v1/query_exemplars", prometheus_exemplars, PROMETHEUS, .help = "none"},
-    {"POST", "/api/v1/query_exemplars", prometheus_exemplars, PROMETHEUS,
-     .help = "none"},
+    {"POST", "/api/v1/query_exemplars", prometheus_exemplars, PROMETHEUS, .help = "none"},
     {"POST", "/write", influx_write_post, INFLUX_V1, .samples = true,
      .help = "InfluxDB line protocol, version 1: db, precision"},
     {"POST", "/api/v2/write", influx_v2_write_post, .body = BODY_COLLECTED,

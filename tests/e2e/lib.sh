@@ -115,12 +115,16 @@ stop() {
     pid=
 }
 
-# request METHOD PATH [CURL OPTION]... -- $status and $body.
+# request METHOD PATH [CURL OPTION]... -- $status and $body.  Where $RECORD is set, a line
+# of JSON about it goes there.
 request() {
     method=$1 path=$2
     shift 2
-    status=$(curl -s -o "$tmp/body" -w '%{http_code}' -X "$method" "$@" "$url$path") || :
+    status=$(curl -s -o "$tmp/body" -w '%{http_code} %{content_type}' -X "$method" "$@" "$url$path") || :
+    type=${status#* } status=${status%% *}
     body=$(tr -d '\000' <"$tmp/body")
+    [ -z "${RECORD-}" ] || jq -cn --arg method "$method" --arg path "$path" --arg status "$status" \
+        --arg type "$type" --rawfile body "$tmp/body" '$ARGS.named' >>"$RECORD"
 }
 get() { request GET "$@"; }
 post() { request POST "$1" --json "$2"; }

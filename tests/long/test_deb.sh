@@ -88,6 +88,7 @@ check "its user is there" getent passwd frwkvd
 check "its state folder is nobody else's" \
     [ "$(stat -c '%a %U %G' /var/lib/frwkvd)" = "700 frwkvd frwkvd" ]
 check "its manual pages come with it" sh -c 'dpkg -L frwkvd | grep -q man8/frwkvd.8.gz && dpkg -L frwkvd | grep -q man5/frwkvd.conf.5.gz'
+check "its examples come with it" sh -c "dpkg -L frwkvd | grep -q /usr/share/doc/frwkvd/examples/prometheus/rules.yml"
 body=$(systemd-analyze verify /lib/systemd/system/frwkvd.service 2>&1)
 check "systemd-analyze verify has nothing to say of what is installed" [ -z "$body" ]
 check "the configuration is accepted" /usr/bin/frwkvd check-config
