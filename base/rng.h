@@ -30,6 +30,11 @@ struct rng_stream {
 
 struct rng_block rng_at(struct rng_stream stream, uint64_t index);
 
+/* For many indices from the first on, RNG_GROUP at a time: words (groups,4,RNG_GROUP) has
+ * of each group all first words, then all second ones, and so on. */
+enum { RNG_GROUP = 16 };
+void rng_groups(struct rng_stream stream, uint64_t first, size_t groups, uint32_t *words);
+
 /* Uniform on [0, 1) from the top 53 bits of words 0 and 1. */
 double rng_uniform(struct rng_stream stream, uint64_t index);
 

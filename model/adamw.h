@@ -20,7 +20,7 @@ struct threads;
 struct adamw {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
     bool decay_all;       /* every used tensor; else those whose tensor says so */
-    struct threads *pool; /* shares out large tensors; may be NULL */
+    struct threads *pool; /* shares out the tensors; may be NULL */
 };
 
 /* One step, t counted from 1, on every used tensor of the network; the others stay. */

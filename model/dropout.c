@@ -32,13 +32,12 @@ static void drop(void *ctx, size_t block)
 {
     const struct mask *const m = ctx;
     const size_t first = block * ELEMENTS;
+    const size_t n = threads_block_end(block, m->n, ELEMENTS) - first;
+    uint32_t words[ELEMENTS / 2];
     uint16_t half[ELEMENTS];
-    for (size_t i = 0; i < ELEMENTS; i += HALVES) {
-        const struct rng_block words = rng_at(m->stream, (first + i) / HALVES);
-        memcpy(half + i, words.word, sizeof words.word);
-    }
-    scale_kept(m->x + first, half, threads_block_end(block, m->n, ELEMENTS) - first,
-               m->dropped, m->scale);
+    rng_groups(m->stream, first / HALVES, threads_blocks(n, HALVES * RNG_GROUP), words);
+    memcpy(half, words, sizeof half);
+    scale_kept(m->x + first, half, n, m->dropped, m->scale);
 }
 
 void dropout(struct threads *pool, real *x, size_t n, const struct dropout *dropout)

@@ -7,10 +7,6 @@
  * are good to about 2e-7: exp by Cody and Waite's reduction and the polynomial of
  * Cephes' expf, the normal distribution by Hastings' approximation (Abramowitz, Stegun:
  * "Handbook of Mathematical Functions", 7.1.26).  In double they are libm's.
- *
- * HOT before a function compiles it for several vector widths and picks one at start.
- * Nothing but model/product.c may contract products (-ffp-contract=off), so loops without
- * a sum over lanes give the same bits in each.
  */
 #ifndef ELEMENTARY_H
 #define ELEMENTARY_H
@@ -20,17 +16,8 @@
 #include <tgmath.h>
 #undef I /* of <complex.h>, which tgmath.h includes */
 
+#include "base/hot.h"
 #include "base/real.h"
-
-/* The functions that pick run before a sanitizer is ready. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define HOT __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define HOT
-#endif
-
-/* A part of a HOT function: compiled into it, and for the sizes it is called with. */
-#define HOT_PART static inline __attribute__((always_inline))
 
 #ifdef REAL_DOUBLE
 static inline real elementary_exp(real x)

@@ -16,7 +16,10 @@
 
 #include "base/real.h"
 
+struct threads;
+
 double ema_decay(double limit, uint64_t t);
-void ema_step(real *shadow, const real *theta, size_t count, double limit, uint64_t t);
+void ema_step(struct threads *pool, real *shadow, const real *theta, size_t count,
+              double limit, uint64_t t);
 
 #endif

@@ -39,12 +39,13 @@ void gelu_forward(struct threads *pool, real *y, size_t y_stride, real *x,
     threads_run(pool, threads_blocks(R, ROWS), forward_rows, &n);
 }
 
-static void backward_rows(void *ctx, size_t block)
+HOT static void backward_rows(void *ctx, size_t block)
 {
     const struct gelu *const n = ctx;
     for (size_t r = block * ROWS; r < threads_block_end(block, n->R, ROWS); r++) {
         real *const dy = n->y + r * n->y_stride;
         const real *const slope = n->slope + r * n->x_stride;
+#pragma omp simd
         for (size_t c = 0; c < n->C; c++)
             dy[c] *= slope[c];
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/linear.h"
 
-#include "model/elementary.h" /* HOT */
+#include "base/hot.h"
 #include "model/product.h"
 #include "model/threads.h"
 

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/hot.h"
+
 enum {
     TILE = 6,            /* rows, by 2 vectors: 12 of 16 registers */
     PANEL_BYTES = 32768, /* as large as the first-level cache */
@@ -92,16 +94,23 @@ static void pack_turned(real *restrict panel, size_t columns, const real *restri
             panel[k * columns + n] = b[n * step + k];
 }
 
+HOT_PART void copy_rows(real *restrict panel, size_t columns, const real *restrict b,
+                        size_t row, size_t K, size_t bytes)
+{
+    for (size_t k = 0; k < K; k++)
+        memcpy(panel + k * columns, b + k * row, bytes);
+}
+
+/* A copy of known size is a few instructions, another one a call. */
 static void pack_straight(real *restrict panel, size_t columns, const real *restrict b,
                           size_t row, size_t K, size_t N)
 {
-    for (size_t k = 0; k < K; k++, panel += columns, b += row) {
-        size_t n = 0;
-        for (; n + QUAD <= N; n += QUAD)
-            *(quad *)(panel + n) = *(const quad *)(b + n);
-        for (; n < N; n++)
-            panel[n] = b[n];
-    }
+    if (N * sizeof *b == 128)
+        copy_rows(panel, columns, b, row, K, 128);
+    else if (N * sizeof *b == 64)
+        copy_rows(panel, columns, b, row, K, 64);
+    else
+        copy_rows(panel, columns, b, row, K, N * sizeof *b);
 }
 
 /* panel (K,columns) = the N columns of b from there on, and zeros. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "model/elementary.h"
+#include "base/hot.h"
 #include "model/vector.h"
 
 /* Values are taken one after the other, each along its whole life, so that its path is

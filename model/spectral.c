@@ -85,7 +85,7 @@ static double take_moduli(real *re, real *im, size_t F, double scale)
 {
     double sum = 0;
     for (size_t f = 0; f < F; f++) {
-        const double modulus = hypot((double)re[f], (double)im[f]);
+        const double r = (double)re[f], i = (double)im[f], modulus = sqrt(r * r + i * i);
         const double factor = modulus > 0 ? scale / modulus : 0;
         sum += modulus;
         re[f] = (real)(factor * (double)re[f]);

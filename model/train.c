@@ -138,7 +138,7 @@ static void take_step(const struct train *t, struct work *w)
     adamw_step(&adamw, t->network, s->theta, w->gradient, s->m, s->v, step + 1);
     network_clamp(t->network, s->theta);
     if (set->ema > 0)
-        ema_step(s->shadow, s->theta, s->size, set->ema, step + 1);
+        ema_step(t->pool, s->shadow, s->theta, s->size, set->ema, step + 1);
     s->epoch_loss.sum += loss.sum;
     s->epoch_loss.count += loss.count;
     s->step++;

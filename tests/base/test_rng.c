@@ -27,6 +27,25 @@ static void known_answers(void **state)
     }
 }
 
+/* Many at a time are the same words; indices pass 2^32 on the way. */
+static void groups_are_one_by_one(void **state)
+{
+    (void)state;
+    enum { GROUPS = 3 };
+    const struct rng_stream stream = {
+        .seed = UINT64_C(0x123456789abcdef), .purpose = 5, .step = 6};
+    const uint64_t first = UINT64_C(0xfffffff1);
+    uint32_t words[GROUPS * 4 * RNG_GROUP];
+    rng_groups(stream, first, GROUPS, words);
+    for (size_t i = 0; i < GROUPS * RNG_GROUP; i++) {
+        const struct rng_block want = rng_at(stream, first + i);
+        for (size_t w = 0; w < 4; w++)
+            assert_int_equal(
+                words[i / RNG_GROUP * 4 * RNG_GROUP + w * RNG_GROUP + i % RNG_GROUP],
+                want.word[w]);
+    }
+}
+
 /* Bounds are five standard errors of the mean and about that of the others. */
 static void moments(void **state)
 {
@@ -93,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_answers),
+        cmocka_unit_test(groups_are_one_by_one),
         cmocka_unit_test(moments),
         cmocka_unit_test(streams_differ),
         cmocka_unit_test(shuffle_is_a_permutation_and_fair),

@@ -23,11 +23,16 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-static inline double now_s(void)
+static inline double clock_s(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static inline double now_s(void)
+{
+    return clock_s(CLOCK_MONOTONIC);
 }
 
 static inline void die(const char *what, const struct err *err)
@@ -108,23 +113,31 @@ struct result_turn {
     void (*run)(void *ctx);
     void *ctx;
     double median_s; /* of one run */
+    double cpu_s;    /* the same of the processor's time, which other work leaves alone */
 };
 
 /* Runs each in turn, `times` over after a round that does not count. */
 static inline void result_turns(struct result_turn *turns, size_t count, size_t times)
 {
     double *const took_s = mem_new(count * times, sizeof *took_s);
+    double *const cpu_s = mem_new(count * times, sizeof *cpu_s);
     for (size_t i = 0; i <= times; i++)
         for (size_t k = 0; k < count; k++) {
-            const double began_s = now_s();
+            const double began_s = now_s(),
+                         cpu_began_s = clock_s(CLOCK_PROCESS_CPUTIME_ID);
             turns[k].run(turns[k].ctx);
-            if (i > 0)
-                took_s[k * times + i - 1] = now_s() - began_s;
+            if (i == 0)
+                continue;
+            took_s[k * times + i - 1] = now_s() - began_s;
+            cpu_s[k * times + i - 1] = clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu_began_s;
         }
     for (size_t k = 0; k < count; k++) {
         qsort(took_s + k * times, times, sizeof *took_s, ascending);
+        qsort(cpu_s + k * times, times, sizeof *cpu_s, ascending);
         turns[k].median_s = took_s[k * times + times / 2];
+        turns[k].cpu_s = cpu_s[k * times + times / 2];
     }
+    free(cpu_s);
     free(took_s);
 }
 

@@ -35,10 +35,10 @@ static void averages_warm_up(void **state)
     assert_true(ema_decay(0.998, 100000) == 0.998);
     real shadow[2] = {0, 10};
     const real theta[2] = {6, 10};
-    ema_step(shadow, theta, 2, 0.998, 1);
+    ema_step(NULL, shadow, theta, 2, 0.998, 1);
     assert_close(shadow[0], 4, 1e-15); /* two thirds of the way at once */
     assert_close(shadow[1], 10, 1e-15);
-    ema_step(shadow, theta, 2, 0.998, 1000000);
+    ema_step(NULL, shadow, theta, 2, 0.998, 1000000);
     assert_close(shadow[0], 4.004, 1e-12);
 }
 
