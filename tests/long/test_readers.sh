@@ -12,7 +12,9 @@ done
 
 readers=
 finish_readers() {
+    code=$?
     for reader in $readers; do kill -9 "$reader" 2>/dev/null; done
+    (exit $code) # not that of kill, for which they may have ended
     finish
 }
 trap finish_readers EXIT
@@ -152,14 +154,14 @@ queries() {
     jq -r '.panels[].targets[].expr' "etc/grafana/$1.json" |
         sed 's/\$metric/load/g; s/\$labels/host="h1"/g; s/\$forecaster/web/g; s/\$ahead/6h/g; s/\$__rate_interval/1m/g'
 }
-# plot URL QUERY -- as a panel does, from an hour ago to a day ahead.
+# plot URL QUERY -- as a panel does, from three hours ago to a day ahead.
 plot() {
     curl -fsS "$1/api/v1/query_range" --data-urlencode "query=$2" \
-        -d "start=$((now - 3600))&end=$((now + 86400))&step=300" | jq -e '.status == "success"'
+        -d "start=$((now - 10800))&end=$((now + 86400))&step=300" | jq -e '.status == "success"'
 }
 points() {
     curl -fsS "$1/api/v1/query_range" --data-urlencode "query=$2" \
-        -d "start=$((now - 3600))&end=$((now + 86400))&step=300" | jq '[.data.result[].values | length] | add // 0'
+        -d "start=$((now - 10800))&end=$((now + 86400))&step=300" | jq '[.data.result[].values | length] | add // 0'
 }
 queries forecast >"$tmp/forecast.q"
 queries itself >"$tmp/itself.q"

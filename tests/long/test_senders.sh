@@ -12,7 +12,9 @@ done
 
 senders=
 finish_senders() {
+    code=$?
     for sender in $senders; do kill -9 "$sender" 2>/dev/null; done
+    (exit $code) # not that of kill, for which they may have ended
     finish
 }
 trap finish_senders EXIT
