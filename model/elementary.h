@@ -57,6 +57,24 @@ static inline real elementary_sigmoid(real x)
     return 1 / (1 + elementary_exp(-x));
 }
 
+/* log(1 + exp(x)); log1p(y) = 2 artanh(y / (2 + y)). */
+static inline real elementary_softplus(real x)
+{
+#ifdef REAL_DOUBLE
+    return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+#else
+    const real y = elementary_exp(-fabsf(x)), t = y / (2 + y), s = t * t;
+    real p = 1 / 15.0f;
+    p = p * s + 1 / 13.0f;
+    p = p * s + 1 / 11.0f;
+    p = p * s + 1 / 9.0f;
+    p = p * s + 1 / 7.0f;
+    p = p * s + 1 / 5.0f;
+    p = p * s + 1 / 3.0f;
+    return (x > 0 ? x : 0) + 2 * t * (p * s + 1);
+#endif
+}
+
 static inline real elementary_tanh(real x)
 {
 #ifdef REAL_DOUBLE

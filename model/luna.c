@@ -64,7 +64,7 @@ static struct luna_map map_of(const struct slice *s)
 {
     return (struct luna_map){.L = l_of(s->config),
                              .Hd = (size_t)s->config->options.luna_hidden,
-                             .relu = s->config->options.luna_nonneg == LUNA_RELU,
+                             .act = s->config->options.luna_nonneg,
                              .c1 = s->theta[C1],
                              .d1 = s->theta[D1],
                              .c2 = s->theta[C2],
@@ -83,22 +83,29 @@ static struct featured core_of(const struct mixer_config *config, size_t T, size
 
 /* ---- features ---------------------------------------------------------------------- */
 
-/* What a feature map works in: u (T,M), the table or hidden units, scales (L). */
+/* What a feature map works in: u (T,M), the table, sums for its gradients, scales (L). */
 struct space {
-    real *u, *small, *scale;
+    real *u, *table, *sums, *scale;
 };
+
+static struct luna_map sizes_of(const struct mixer_config *config)
+{
+    return (struct luna_map){.L = l_of(config),
+                             .Hd = (size_t)config->options.luna_hidden};
+}
 
 static size_t small_size(const struct mixer_config *config)
 {
-    const struct luna_map map = {.L = l_of(config),
-                                 .Hd = (size_t)config->options.luna_hidden};
-    return luna_table_size(&map) + map.Hd + 2 * map.L;
+    const struct luna_map map = sizes_of(config);
+    return luna_table_size(&map) + luna_sums_size(&map) + 2 * map.L;
 }
 
 static struct space space_of(const struct slice *s)
 {
-    struct space space = {.u = s->scratch, .small = s->scratch + s->T * m_of(s->config)};
-    space.scale = space.small + small_size(s->config) - 2 * l_of(s->config);
+    const struct luna_map map = sizes_of(s->config);
+    struct space space = {.u = s->scratch, .table = s->scratch + s->T * m_of(s->config)};
+    space.sums = space.table + luna_table_size(&map);
+    space.scale = space.sums + luna_sums_size(&map);
     return space;
 }
 
@@ -107,36 +114,28 @@ static size_t space_size(const struct mixer_config *config, size_t T)
     return T * m_of(config) + small_size(config);
 }
 
-static real softplus(real x)
-{
-    return (x > 0 ? x : 0) + log1p(elementary_exp(-fabs(x)));
-}
-
 static real envelope(const struct slice *s, const real *x)
 {
     const real flat = 1 / sqrt((real)m_of(s->config));
     if (s->config->options.luna_env == LUNA_FLAT)
         return flat;
-    const real width = softplus(*s->theta[E1]) / (2 * sqrt((real)s->N));
+    const real width = elementary_softplus(*s->theta[E1]) / (2 * sqrt((real)s->N));
     return flat * elementary_exp(*s->theta[E0] - width * vector_dot(x, x, s->N));
 }
 
-/* f (T, M L) becomes psi, by the net (hidden units in small) or by a table there. */
-static void psi_of(const struct slice *s, const struct space *w, real *f, const real *x)
+/* f (T, M L) becomes psi of x, and u what it was taken at. */
+static struct luna_table psi_of(const struct slice *s, const struct space *w, real *f,
+                                const real *x)
 {
     const size_t M = m_of(s->config), L = l_of(s->config);
     const struct luna_map map = map_of(s);
+    const struct luna_table table = luna_table(&map, w->table);
     matrix_nt(w->u, x, s->theta[W], s->T, s->N, M, 1, 0);
     for (size_t t = 0; t < s->T; t++)
         vector_add(w->u + t * M, 1, s->theta[B], M);
-    if (s->training) {
-        for (size_t i = 0; i < s->T * M; i++)
-            luna_map(&map, w->u[i], f + i * L, w->small);
-        return;
-    }
-    const struct luna_table table = luna_table(&map, w->small);
-    for (size_t i = 0; i < s->T * M; i++)
-        luna_look_up(&map, &table, w->u[i], f + i * L);
+    luna_look_up(&map, &table, w->u, s->T * M, f);
+    luna_act(&map, f, s->T * M * L);
+    return table;
 }
 
 /* scale (L) = min(1, most / rms); rms (L) where it is not NULL. */
@@ -189,7 +188,8 @@ static void envelope_backward(const struct slice *s, const struct slice_grad *g,
         const real half = 1 / (2 * sqrt((real)N));
         *g->dtheta[E0] += d_log;
         *g->dtheta[E1] -= d_log * elementary_sigmoid(raw) * half * square;
-        vector_add(dx + t * N, -2 * d_log * softplus(raw) * half, x + t * N, N);
+        vector_add(dx + t * N, -2 * d_log * elementary_softplus(raw) * half, x + t * N,
+                   N);
     }
 }
 
@@ -218,21 +218,16 @@ static void features_backward(const struct slice *s, const struct slice_grad *g,
                               real *f, real *df, const real *x)
 {
     const struct space w = space_of(s);
-    const size_t M = m_of(s->config), L = l_of(s->config);
+    const size_t M = m_of(s->config);
     const struct luna_map map = map_of(s);
     envelope_backward(s, g, dx, f, df, x);
-    if (s->config->options.luna_chrms) {
-        psi_of(s, &w, f, x);
+    const struct luna_table table = psi_of(s, &w, f, x);
+    if (s->config->options.luna_chrms)
         scales_backward(s, f, df, &w);
-    }
-    psi_of(s, &w, f, x);
-    for (size_t i = 0; i < s->T * M; i++) {
-        real *const hidden = w.small;
-        luna_map(&map, w.u[i], f + i * L, hidden);
-        w.u[i] =
-            luna_map_backward(&map, w.u[i], f + i * L, df + i * L, hidden, g->dtheta[C1],
-                              g->dtheta[D1], g->dtheta[C2], g->dtheta[D2]);
-    }
+    memset(w.sums, 0, luna_sums_size(&map) * sizeof *w.sums);
+    luna_look_up_backward(&map, &table, w.u, f, df, s->T * M, w.sums);
+    luna_table_backward(&map, &table, w.sums, g->dtheta[C1], g->dtheta[D1], g->dtheta[C2],
+                        g->dtheta[D2]);
     for (size_t t = 0; t < s->T; t++)
         vector_add(g->dtheta[B], 1, w.u + t * M, M);
     matrix_tn(g->dtheta[W], w.u, x, M, s->T, s->N, 1, 1);
