@@ -19,7 +19,12 @@
 #include "tests/storage/folder.h"
 #include "tests/storage/shim.h"
 
-enum { PER_BATCH = 50, SERIES = 4, KEPT = 200 }; /* batches that are looked at */
+enum {
+    PER_BATCH = 50,
+    SERIES = 4,
+    KEPT = 200, /* batches that are looked at */
+    FORGETFUL_ROUNDS = 5,
+};
 
 /* Sample i of a run: a new instant of its series, or every seventh an old one again. */
 static void make_sample(uint64_t i, char name[static 32], int64_t *time_ms, double *value)
@@ -191,7 +196,9 @@ static long rounds_of(const char *variable)
 /* Returns how many samples that were acknowledged are missing. */
 static size_t kill_rounds(const struct habit *habit)
 {
-    const long rounds = rounds_of(habit->power ? "POWER_ROUNDS" : "KILL_ROUNDS");
+    const long rounds = habit->may_forget
+                            ? FORGETFUL_ROUNDS
+                            : rounds_of(habit->power ? "POWER_ROUNDS" : "KILL_ROUNDS");
     struct folder folder;
     folder_init(&folder);
     folder.options.head_samples_max = SIZE_MAX / 2;
