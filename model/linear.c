@@ -21,8 +21,8 @@ struct job {
     real *bias_grad;
 };
 
-/* The block's part of the whole, with its first row and column. */
-static struct product part(const struct job *j, size_t block, size_t *row, size_t *column)
+/* The block's part of the whole. */
+static struct product part(const struct job *j, size_t block)
 {
     const size_t down = block / j->across, side = block % j->across;
     const size_t m = down * j->rows, n = side * COLUMNS;
@@ -33,8 +33,6 @@ static struct product part(const struct job *j, size_t block, size_t *row, size_
     p.start = p.start ? p.start + n : NULL;
     p.M = threads_block_end(down, p.M, j->rows) - m;
     p.N = threads_block_end(side, p.N, COLUMNS) - n;
-    *row = m;
-    *column = n;
     return p;
 }
 
@@ -46,8 +44,7 @@ static void run(struct threads *pool, struct job *j, threads_job *block)
 
 static void product_block(void *ctx, size_t block)
 {
-    size_t row, column;
-    const struct product p = part(ctx, block, &row, &column);
+    const struct product p = part(ctx, block);
     product(&p);
 }
 
@@ -106,11 +103,10 @@ HOT static void add_columns(real *restrict sums, const struct product *p)
 static void weights_block(void *ctx, size_t block)
 {
     const struct job *const j = ctx;
-    size_t row, column;
-    const struct product p = part(j, block, &row, &column);
+    const struct product p = part(j, block);
     product(&p);
-    if (j->bias_grad && column == 0)
-        add_columns(j->bias_grad + row, &p);
+    if (j->bias_grad && block % j->across == 0)
+        add_columns(j->bias_grad + block / j->across * j->rows, &p);
 }
 
 void linear_backward_weights(struct threads *pool, real *dw, real *db, const real *dy,

@@ -365,8 +365,8 @@ struct model_concentration {
     double gap[MODEL_CONCENTRATION_GRID][3]; /* quartiles */
     double population[MODEL_CONCENTRATION_GRID], control[MODEL_CONCENTRATION_GRID];
     double gradient_v[MODEL_CONCENTRATION_GRID], gradient_kq[MODEL_CONCENTRATION_GRID];
-    double slope[3], control_slope[3]; /* and the ends of 95 %; NAN below 64 tokens */
-    double floor, k3;                  /* gap at all tokens; of the third cumulant */
+    double slope[3], control_slope[3];    /* and the ends of 95 %; NAN below 64 tokens */
+    double floor, k3;                     /* gap at all tokens; of the third cumulant */
     double deviation, effective, entropy; /* of scores; tokens read; nats */
 };
 

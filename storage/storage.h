@@ -100,8 +100,8 @@ void store_batch_history(struct store_batch *batch);
  * once, from the store's thread, after the commit or its failure (err is NULL or says
  * why: ERR_BUSY for a full disk, ERR_IO, ERR_TOO_LARGE for series_max; then nothing of
  * the batch is stored).  It must not block.  -1 without a call of done: ERR_BUSY (queue,
- * head or write-ahead log full, closing), ERR_INVALID (a sample that cannot be), ERR_TOO_LARGE (more
- * samples than the queue holds, more series than series_max).
+ * head or write-ahead log full, closing), ERR_INVALID (a sample that cannot be),
+ * ERR_TOO_LARGE (more samples than the queue holds, more series than series_max).
  */
 typedef void store_done(void *ctx, const struct store_counts *counts,
                         const struct err *err);
@@ -500,8 +500,8 @@ typedef void store_finding(void *ctx, const char *what);
 
 /*
  * Checks everything that is under a checksum: log batches, chunks, hours, models,
- * covariates, and the ledger with its chains; the rest of the file is checked for being well-formed only.
- * each is called for what is damaged.  -1 when it could not be checked.
+ * covariates, and the ledger with its chains; the rest of the file is checked for being
+ * well-formed only.  each is called for what is damaged.  -1 when it could not be checked.
  */
 int store_verify(const char *uri, store_finding *each, void *ctx,
                  struct store_verified *verified, struct err *err);

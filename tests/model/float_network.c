@@ -8,10 +8,7 @@
 #include "tests/model/gradient.h"
 #include "tests/model/rwkv7_plain.h"
 
-/* ---- every allocation of ours is counted
- * -------------------------------------------------- Not those of BLAS: its small-matrix
- * kernels take a buffer for a remainder of columns, and give it back, inside the call
- * (see linear.c). */
+/* ---- every allocation is counted ---------------------------------------------------- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { COUNTS = 0 }; /* a sanitizer has its own malloc */
@@ -22,7 +19,6 @@ static size_t allocations(void)
 }
 #else
 enum { COUNTS = 1 };
-#include <dlfcn.h>
 #include <stdatomic.h>
 
 void *__libc_malloc(size_t size);
@@ -39,35 +35,33 @@ static size_t allocations(void)
     return atomic_load(&allocated);
 }
 
-static void tally(const void *caller)
+static void tally(void)
 {
-    Dl_info info;
-    if (atomic_load(&counting) &&
-        !(dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "blas")))
+    if (atomic_load(&counting))
         atomic_fetch_add(&allocated, 1);
 }
 
 void *malloc(size_t size)
 {
-    tally(__builtin_return_address(0));
+    tally();
     return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
 {
-    tally(__builtin_return_address(0));
+    tally();
     return __libc_calloc(count, size);
 }
 
 void *realloc(void *block, size_t size)
 {
-    tally(__builtin_return_address(0));
+    tally();
     return __libc_realloc(block, size);
 }
 
 void *aligned_alloc(size_t align, size_t size)
 {
-    tally(__builtin_return_address(0));
+    tally();
     return __libc_memalign(align, size);
 }
 #endif
