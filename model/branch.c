@@ -273,6 +273,49 @@ void branch_forward(const struct branch_call *call, const real *theta, const rea
     linear_forward(call->pool, y, DF_, u, C, last.w, last.b, call->B * call->T, C, DF_);
 }
 
+size_t branch_state_size(const struct branch_config *config)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < config->layers; i++) {
+        const struct encoder_config layer = branch_layer(config, i);
+        size += mixer_state_size(&layer.mix);
+    }
+    return size;
+}
+
+/* Input and output of a layer, xhat and rstd of the norm; then the layer's. */
+size_t branch_step_work_size(const struct branch_config *config)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < config->layers; i++) {
+        const struct encoder_config layer = branch_layer(config, i);
+        const size_t size = encoder_step_work_size(&layer);
+        most = size > most ? size : most;
+    }
+    return 3 * config->encoder.mix.C + 1 + most;
+}
+
+void branch_step(const struct branch_config *config, const real *theta, const real *in,
+                 const real *z, real *y, real *state, real *work)
+{
+    const struct layout at = layout_of(config);
+    const struct linear_map last = branch_last_map(config, theta);
+    const size_t C = config->encoder.mix.C;
+    real *x = work, *u = x + C, *const xhat = u + C, *const rstd = xhat + C;
+    linear_one(x, z, in, theta + at.in[IN_B], config->F, C);
+    for (size_t i = 0; i < config->layers; i++) {
+        const struct encoder_config layer = branch_layer(config, i);
+        encoder_step(&layer, theta + at.layer[i], x, u, state, rstd + 1);
+        state += mixer_state_size(&layer.mix);
+        real *const done = x;
+        x = u;
+        u = done;
+    }
+    layernorm_forward(NULL, u, xhat, rstd, x, theta + at.out[NORM_G],
+                      theta + at.out[NORM_B], 1, C, LN_EPS);
+    linear_one(y, u, last.w, last.b, C, branch_out(config));
+}
+
 void branch_backward(const struct branch_call *call, const real *theta, const real *e,
                      const real *z, const real *dy, real *dz, real *de, real *dtheta,
                      struct branch_tape *t)

@@ -63,6 +63,14 @@ const real *branch_hidden(const struct branch_call *call, const real *theta,
                           struct branch_tape *tape);
 size_t branch_out(const struct branch_config *config);
 
+/* One token of one sequence: y (D F) from z (F), without dropout and without embed; in as
+ * above.  state: those of the layers, one after the other; zeroed, it is the beginning.
+ * Sizes in reals. */
+size_t branch_state_size(const struct branch_config *config);
+size_t branch_step_work_size(const struct branch_config *config);
+void branch_step(const struct branch_config *config, const real *theta, const real *in,
+                 const real *z, real *y, real *state, real *work);
+
 /* Offset of layer i's theta from the branch's, and its configuration. */
 size_t branch_layer_at(const struct branch_config *config, size_t i);
 struct encoder_config branch_layer(const struct branch_config *config, size_t i);

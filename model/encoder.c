@@ -185,6 +185,34 @@ void encoder_forward(const struct encoder_call *call, const real *theta, const r
                       theta + at[LN2_B], R, C, LN_EPS);
 }
 
+/* sum, xhat and rstd, x1, slope and active, as in forward; then the mixer's. */
+size_t encoder_step_work_size(const struct encoder_config *config)
+{
+    return 3 * config->mix.C + 1 + 2 * config->Fd + mixer_step_work_size(&config->mix);
+}
+
+void encoder_step(const struct encoder_config *config, const real *theta, const real *x,
+                  real *y, real *state, real *work)
+{
+    const size_t C = config->mix.C, Fd = config->Fd;
+    size_t at[TENSORS];
+    layout(config, at);
+    real *const sum = work, *const x1 = sum + C, *const xhat = x1 + C;
+    real *const rstd = xhat + C, *const slope = rstd + 1, *const active = slope + Fd;
+    mixer_step(&config->mix, theta, x, sum, state, active + Fd);
+    for (size_t c = 0; c < C; c++)
+        sum[c] += x[c];
+    layernorm_forward(NULL, x1, xhat, rstd, sum, theta + at[LN1_G], theta + at[LN1_B], 1,
+                      C, LN_EPS);
+    linear_one(slope, x1, theta + at[FF_W1], theta + at[FF_B1], C, Fd);
+    gelu_forward(NULL, active, Fd, slope, Fd, 1, Fd);
+    linear_one(sum, active, theta + at[FF_W2], theta + at[FF_B2], Fd, C);
+    for (size_t c = 0; c < C; c++)
+        sum[c] += x1[c];
+    layernorm_forward(NULL, y, xhat, rstd, sum, theta + at[LN2_G], theta + at[LN2_B], 1,
+                      C, LN_EPS);
+}
+
 /* y = LN2(sum), sum = x1 + drop(w2 active + b2): d_sum becomes the gradient at x1. */
 static void feed_forward_backward(const struct encoder_call *call, const real *theta,
                                   const size_t at[TENSORS], const real *dy, real *dtheta,

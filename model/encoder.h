@@ -44,6 +44,11 @@ struct encoder_work *encoder_work(const struct encoder_config *config, size_t B,
 void encoder_forward(const struct encoder_call *call, const real *theta, const real *x,
                      real *y, struct encoder_tape *tape, struct encoder_work *work);
 
+/* One token of one sequence: x, y (C), without dropout.  state as of mixer_step(). */
+size_t encoder_step_work_size(const struct encoder_config *config); /* reals */
+void encoder_step(const struct encoder_config *config, const real *theta, const real *x,
+                  real *y, real *state, real *work);
+
 /* dx and dtheta are added to; dy is left alone. */
 void encoder_backward(const struct encoder_call *call, const real *theta, const real *x,
                       const real *dy, real *dx, real *dtheta, struct encoder_tape *tape,

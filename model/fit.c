@@ -79,6 +79,7 @@ static int cut_windows(struct fit *fit, const struct panel *panel, const struct 
                      cut->fit, cut->stop, 1, err))
         return -1;
     fit->windows.rhythm = fit->stop.rhythm = rhythm_of(fit);
+    fit->windows.stream = fit->stop.stream = spec->settings.stream;
     fit->pace = train_pace(&fit->settings, fit->windows.count);
     /* Where an epoch is capped, validating costs no more windows than training. */
     if (fit->pace.per_epoch == (uint64_t)fit->settings.steps_per_epoch)
@@ -221,6 +222,7 @@ int fit_again(struct fit *fit, const struct panel *panel, struct err *err)
             return -1;
     }
     all.rhythm = rhythm_of(fit);
+    all.stream = spec->settings.stream;
     const size_t batch = train_pace(&fit->settings, all.count).batch;
     struct network *const network = training_network(fit, batch, err);
     int rc = -1;

@@ -19,12 +19,18 @@ size_t fold_width(const struct branch_config *branch, const struct lift *lift,
     return shape.pieces * lift->L + FOLD_BRANCHES * shape.tokens * branch->encoder.mix.C;
 }
 
+static void carve_in(struct fold *fold, const struct branch_config *branch,
+                     struct arena *arena)
+{
+    for (size_t i = 0; i < FOLD_BRANCHES; i++)
+        fold->in[i] = arena_reals(arena, branch->encoder.mix.C * branch->F);
+}
+
 static void carve(struct fold *fold, const struct branch_config *branch,
                   const struct head_config *head, const struct lift *lift,
                   struct fold_shape shape, struct arena *arena)
 {
-    for (size_t i = 0; i < FOLD_BRANCHES; i++)
-        fold->in[i] = arena_reals(arena, branch->encoder.mix.C * branch->F);
+    carve_in(fold, branch, arena);
     fold->first = arena_reals(arena, head->Fd * fold_width(branch, lift, shape));
     fold->bias = arena_reals(arena, head->Fd);
 }
@@ -103,6 +109,21 @@ int fold_init(struct fold *fold, const struct branch_config *branch,
         branch_fold(branch, NULL, theta_branch[i], e, fold->in[i]);
     fold_first(fold, &work, branch, head, shape, e, theta_branch, theta_head);
     arena_close(&passing);
+    return 0;
+}
+
+int fold_init_in(struct fold *fold, const struct branch_config *branch, const real *e,
+                 const real *const theta_branch[FOLD_BRANCHES], struct err *err)
+{
+    struct arena kept = arena_measure();
+    *fold = (struct fold){0};
+    carve_in(fold, branch, &kept);
+    if (arena_open(&kept, err))
+        return -1;
+    carve_in(fold, branch, &kept);
+    fold->arena = kept;
+    for (size_t i = 0; i < FOLD_BRANCHES; i++)
+        branch_fold(branch, NULL, theta_branch[i], e, fold->in[i]);
     return 0;
 }
 

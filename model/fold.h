@@ -45,6 +45,9 @@ int fold_init(struct fold *fold, const struct branch_config *branch,
               struct fold_shape shape, const real *e,
               const real *const theta_branch[FOLD_BRANCHES], const real *theta_head,
               struct err *err);
+/* The first maps alone: first and bias are NULL. */
+int fold_init_in(struct fold *fold, const struct branch_config *branch, const real *e,
+                 const real *const theta_branch[FOLD_BRANCHES], struct err *err);
 void fold_fini(struct fold *fold);
 
 #endif

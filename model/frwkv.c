@@ -64,6 +64,11 @@ static int check_axis(const struct model_spec *spec, struct err *err)
         return err_set(err, ERR_INVALID,
                        "gdn_rope: must be false unless axis is patch: other tokens have "
                        "no distance");
+    if (s->stream && (spec->group != GROUP_EACH || s->cycle))
+        return err_set(
+            err, ERR_INVALID,
+            "stream: needs group = each and cycle = false: a season found anew "
+            "at each origin makes other values of what a state has seen");
     return 0;
 }
 
@@ -90,6 +95,7 @@ int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
         .trunk = (enum mixer_trunk)s->trunk,
         .dir = (enum mixer_dir)s->dir,
         .causal = s->causal,
+        .stream = s->stream,
         .options = options_of(spec),
         .axis = (enum model_axis)s->axis,
         .patch = (size_t)s->patch,
@@ -163,12 +169,12 @@ void frwkv_forecast(const struct candidate_task *task, const struct origin *at,
         const size_t B = count - done < f->batch ? count - done : f->batch;
         for (size_t b = 0; b < B; b++) {
             const struct origin o = at[done + b];
-            windows_input(task->panel, o, c->L, f->season, f->x + b * in);
+            windows_input(task->panel, o, c->L, c->stream ? 0 : f->season, f->x + b * in);
             if (f->rhythm.season) {
                 rhythm_find(&f->rhythm, task->panel, o);
                 rhythm_remove_before(&f->rhythm, f->x + b * in, c->L);
             }
-            f->phase[b] = panel_phase(task->panel, o.row, f->season);
+            f->phase[b] = panel_phase(task->panel, o.row, c->stream ? c->L : f->season);
         }
         if (f->fold)
             network_forward_folded(f->network, f->theta, f->fold, f->x, f->phase, B,

@@ -84,12 +84,12 @@ static void join_lane(void *ctx, size_t lane)
     for (size_t r = lane; r < j->R; r += LANES)
         for (size_t d = 0; d < D; d++) {
             const size_t bins = (r * D + d) * F;
-            const real *const z = j->z + r * L;
-            const real twice = 2 * j->e[d];
+            const real *const z = j->z ? j->z + r * L : NULL;
+            const real twice = z ? 2 * j->e[d] : 0;
             fft_inverse(lift->plan, series, j->in_re + bins, j->in_im + bins,
                         lane_work(lift, lane));
             for (size_t t = 0; t < L; t++)
-                j->h[(r * L + t) * D + d] = twice * z[t] + series[t];
+                j->h[(r * L + t) * D + d] = (z ? twice * z[t] : 0) + series[t];
         }
 }
 
@@ -112,8 +112,10 @@ static void join_backward_lane(void *ctx, size_t lane)
             const size_t bins = (r * D + d) * F;
             for (size_t t = 0; t < L; t++)
                 series[t] = j->dh[(r * L + t) * D + d];
-            vector_add(j->dz + r * L, 2 * j->e[d], series, L);
-            lift->de[r * D + d] = 2 * vector_dot(series, j->z + r * L, L);
+            if (j->z) {
+                vector_add(j->dz + r * L, 2 * j->e[d], series, L);
+                lift->de[r * D + d] = 2 * vector_dot(series, j->z + r * L, L);
+            }
             memset(j->out_re + bins, 0, F * sizeof(real));
             memset(j->out_im + bins, 0, F * sizeof(real));
             fft_inverse_adjoint(lift->plan, j->out_re + bins, j->out_im + bins, series,
@@ -134,6 +136,6 @@ void lift_join_backward(const struct lift *lift, struct threads *pool, real *dz,
                          .z = z,
                          .e = e};
     threads_run(pool, LANES, join_backward_lane, &j);
-    for (size_t r = 0; r < R; r++)
+    for (size_t r = 0; z && r < R; r++)
         vector_add(de, 1, lift->de + r * lift->D, lift->D);
 }

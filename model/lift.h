@@ -39,10 +39,10 @@ void lift_forward(const struct lift *lift, struct threads *pool, real *re, real 
 void lift_backward(const struct lift *lift, struct threads *pool, real *dz,
                    const real *dre, const real *dim, size_t R);
 
-/* h = 2 e z + irfft(y) */
+/* h = 2 e z + irfft(y); z may be NULL: without it, and e is not read. */
 void lift_join(const struct lift *lift, struct threads *pool, real *h, const real *z,
                const real *e, const real *y_re, const real *y_im, size_t R);
-/* dy_re, dy_im =; dz, de (D) += */
+/* dy_re, dy_im =; dz, de (D) +=, but where z is NULL. */
 void lift_join_backward(const struct lift *lift, struct threads *pool, real *dz, real *de,
                         real *dy_re, real *dy_im, const real *dh, const real *z,
                         const real *e, size_t R);

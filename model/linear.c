@@ -4,6 +4,7 @@
 #include "base/hot.h"
 #include "model/product.h"
 #include "model/threads.h"
+#include "model/vector.h"
 
 /* Blocks: large enough that packing a panel costs little beside its products, small
  * enough that a layer of the small network is several. */
@@ -68,6 +69,12 @@ void linear_forward(struct threads *pool, real *y, size_t y_stride, const real *
         .rows = ROWS,
     };
     run(pool, &j, product_block);
+}
+
+void linear_one(real *y, const real *x, const real *w, const real *b, size_t I, size_t O)
+{
+    for (size_t o = 0; o < O; o++)
+        y[o] = vector_dot(w + o * I, x, I) + (b ? b[o] : 0);
 }
 
 void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,

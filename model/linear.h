@@ -27,6 +27,9 @@ void linear_forward(struct threads *pool, real *y, size_t y_stride, const real *
                     size_t x_stride, const real *w, const real *b, size_t R, size_t I,
                     size_t O);
 
+/* y (O) = w (O,I) x (I) + b of one row: up to rounding the same, without blocks. */
+void linear_one(real *y, const real *x, const real *w, const real *b, size_t I, size_t O);
+
 /* dx (R,I) += dy (R,O) w */
 void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,
                            const real *dy, size_t dy_stride, const real *w, size_t R,

@@ -50,6 +50,7 @@ struct model_settings {
     int order, axis; /* enums model_order, model_axis */
     int patch;       /* steps of a token, for AXIS_PATCH */
     bool causal;
+    bool stream; /* tokens by the clock, so that states can be kept: model/raster.h */
     /* Of single mixers; the words are numbered as in model/mixer.h. */
     int rwkv7x_decay, inline_local, inline_phi;
     int taylor2_mode, taylor2_beta;

@@ -6,22 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "model/branch.h"
 #include "model/cycle.h"
-#include "model/fold.h"
-#include "model/head.h"
-#include "model/lift.h"
 #include "model/linear.h"
 #include "model/matrix.h"
-#include "model/mixer.h"
+#include "model/network_inner.h"
 #include "model/revin.h"
-#include "model/tensors.h"
 #include "model/threads.h"
-
-enum { REAL_BRANCH, IMAG_BRANCH, BRANCHES };
 
 /* Purposes of random streams (base/rng.h): a branch's places, then the head's. */
 enum {
@@ -31,7 +23,6 @@ enum {
 };
 
 enum { NONE, SERIES, LIFT, SEASON, LOOKBACK, HORIZON, DIMS };
-enum { GAIN, BIAS, E, TENSORS };
 
 static const struct tensor_row table[TENSORS] = {
     [GAIN] = {"revin.gain", SERIES, NONE, NONE, INIT_CONSTANT, 1},
@@ -43,49 +34,9 @@ static const struct tensor_row table[TENSORS] = {
 static const struct tensor_row cycle_table = {"cycle", SEASON,        SERIES,
                                               NONE,    INIT_CONSTANT, 0};
 
-enum { SKIP_W, SKIP_B, SKIP_TENSORS };
-
 static const struct tensor_row skip_table[SKIP_TENSORS] = {
     [SKIP_W] = {"skip.w", HORIZON, LOOKBACK, NONE, INIT_CONSTANT, 0},
     [SKIP_B] = {"skip.b", HORIZON, NONE, NONE, INIT_CONSTANT, 0},
-};
-
-struct network {
-    struct network_config config;
-    size_t max_batch;
-    bool training;
-    struct threads *pool;
-
-    struct tensors tensors;
-    size_t at[TENSORS], at_branch[BRANCHES], at_head; /* offsets in theta */
-    size_t at_cycle, at_skip[SKIP_TENSORS], at_gate;
-    struct branch_config branch_config;
-    struct head_config head_config;
-    struct fold_shape fold_shape;
-    size_t samples, tokens; /* what mixers see of one window: samples of tokens each */
-    real one, unused;       /* e, and its gradient, of a network without a lift */
-
-    /* What the last kept forward pass was called with. */
-    const real *x; /* less the cycle */
-    const uint32_t *phase;
-    size_t B;
-    double p;
-    struct dropout_step step;
-
-    struct arena arena; /* all below */
-    struct lift lift;
-    real *level, *d_level;                               /* (B,L,V), with a season */
-    real *z, *mean, *scale;                              /* (R,L), (R) */
-    real *spectrum[BRANCHES], *d_spectrum[BRANCHES];     /* (R,F) */
-    real *branch_out[BRANCHES], *d_branch_out[BRANCHES]; /* (R,D F) */
-    real *h, *out, *straight;                            /* (R,L D), (R,P), with skip */
-    real *d_z, *d_h, *d_out;
-    real *beside; /* (R, L + 2 K C), not training: see fold.h */
-    struct encoder_work *encoder_work;
-    struct branch_tape *branch[BRANCHES];
-    struct head_tape *head;
-    real *gated[BRANCHES]; /* (R,D F), with a gate */
-    struct gate_tape *gate;
 };
 
 /* ---- configuration ----------------------------------------------------------------- */
@@ -133,6 +84,25 @@ static struct gate_config gate_of(const struct network_config *c)
     return gate;
 }
 
+/* Every layer's mixer must go from token to token, each as it was before the next. */
+static int check_stream(const struct network_config *c, struct err *err)
+{
+    enum { NEEDED = MIXER_CAUSAL | MIXER_STEP };
+    if (c->axis != AXIS_PATCH || c->L % 2 || c->L < 2 * c->patch || c->season)
+        return err_set(
+            err, ERR_INVALID,
+            "stream: needs axis = patch, no learnt cycle, and an even lookback "
+            "of at least two patches, got %zu with patches of %zu",
+            c->L, c->patch);
+    struct mixer_config mix = mix_of(c);
+    for (mix.layer = 0; mix.layer < c->layers; mix.layer++)
+        if ((mixer_flags(&mix) & NEEDED) != NEEDED)
+            return err_set(err, ERR_INVALID,
+                           "stream: needs dir = fwd and rwkv7, rwkv7x, gdn_swa or h3, or "
+                           "causal = true and linear, inline, taylor2 or luna");
+    return 0;
+}
+
 int network_check(const struct network_config *c, size_t max_batch, struct err *err)
 {
     const struct {
@@ -166,7 +136,7 @@ int network_check(const struct network_config *c, size_t max_batch, struct err *
     if (gate_check(&gate, err))
         return -1;
     const struct mixer_config mix = mix_of(c);
-    return mixer_check(&mix, err);
+    return mixer_check(&mix, err) || (c->stream && check_stream(c, err)) ? -1 : 0;
 }
 
 static void derive(struct network *n)
@@ -183,6 +153,7 @@ static void derive(struct network *n)
     n->head_config = (struct head_config){
         .LD = c->L * c->D, .Fd = c->Fd, .P = c->P, .out_dropout = c->out_dropout};
     n->one = 1;
+    n->raster = (struct raster){.L = c->L, .patch = c->patch, .D = c->D, .V = c->V};
     n->samples = c->axis == AXIS_VARIATE ? 1 : c->V;
     n->tokens = c->axis == AXIS_VARIATE ? c->V : tokens_of(c);
 
@@ -240,6 +211,11 @@ static void carve(struct network *n, struct arena *arena)
         n->gate = gate_tape(&c->gate, rows, n->training, arena);
         for (size_t i = 0; i < BRANCHES; i++)
             n->gated[i] = arena_reals(arena, DF);
+    }
+    if (c->stream) {
+        n->tokens_in = arena_reals(arena, R * c->L);
+        n->tokens_out = arena_reals(arena, R * c->L * c->D);
+        n->step_work = n->training ? NULL : step_work(n, arena);
     }
     if (!n->training) {
         n->beside = arena_reals(
@@ -428,7 +404,7 @@ static struct cycle cycle_of(const struct network *n)
         .phase = n->phase, .B = n->B, .L = c->L, .P = c->P, .V = c->V, .S = c->season};
 }
 
-static const real *lift_vector(const struct network *n, const real *theta)
+const real *network_lift(const struct network *n, const real *theta)
 {
     return n->config.D > 1 ? theta + n->at[E] : &n->one;
 }
@@ -448,7 +424,7 @@ static struct gate_call gate_call(const struct network *n, const real *theta)
     return (struct gate_call){.config = &n->config.gate,
                               .R = n->B * n->config.V,
                               .pool = n->pool,
-                              .e = lift_vector(n, theta),
+                              .e = network_lift(n, theta),
                               .z = n->z,
                               .re = n->spectrum[REAL_BRANCH],
                               .im = n->spectrum[IMAG_BRANCH],
@@ -456,23 +432,59 @@ static struct gate_call gate_call(const struct network *n, const real *theta)
                               .y_im = n->branch_out[IMAG_BRANCH]};
 }
 
-/* Steps 0 to 2: from the windows to their spectra. */
-static void begin(struct network *n, const real *theta, const real *x,
-                  const uint32_t *phase, size_t B)
+/* Steps 0 and 1. */
+void network_begin(struct network *n, const real *theta, const real *x,
+                   const uint32_t *phase, size_t B)
 {
     const struct network_config *const c = &n->config;
     assert(B >= 1 && B <= n->max_batch);
-    assert(phase || !c->season);
+    assert(phase || !(c->season || c->stream));
     n->x = c->season ? n->level : x;
-    n->phase = phase;
+    n->phase = n->raster.phase = phase;
     n->B = B;
     const struct cycle cycle = cycle_of(n);
     if (c->season)
         cycle_remove(&cycle, n->pool, n->level, x, theta + n->at_cycle);
     revin_forward(n->pool, n->z, n->mean, n->scale, n->x, theta + n->at[GAIN],
                   theta + n->at[BIAS], B, c->L, c->V);
+}
+
+/* Steps 0 to 2: from the windows to their spectra. */
+static void begin(struct network *n, const real *theta, const real *x,
+                  const uint32_t *phase, size_t B)
+{
+    network_begin(n, theta, x, phase, B);
+    if (n->config.stream)
+        raster_tokens(&n->raster, n->pool, n->tokens_in, n->x, B);
     lift_forward(&n->lift, n->pool, n->spectrum[REAL_BRANCH], n->spectrum[IMAG_BRANCH],
-                 n->z, B * c->V * n->fold_shape.pieces);
+                 n->config.stream ? n->tokens_in : n->z,
+                 B * n->config.V * n->fold_shape.pieces);
+}
+
+/* Step 4. */
+static void join(struct network *n, const real *e, const real *y_re, const real *y_im)
+{
+    const size_t R = n->B * n->config.V, RS = R * n->fold_shape.pieces;
+    if (!n->config.stream) {
+        lift_join(&n->lift, n->pool, n->h, n->z, e, y_re, y_im, RS);
+        return;
+    }
+    lift_join(&n->lift, n->pool, n->tokens_out, NULL, e, y_re, y_im, RS);
+    raster_join(&n->raster, n->pool, n->h, n->z, e, n->tokens_out, R);
+}
+
+static void join_backward(struct network *n, const real *e, real *de)
+{
+    const size_t R = n->B * n->config.V, RS = R * n->fold_shape.pieces;
+    const real *dh = n->d_h, *z = n->z;
+    if (n->config.stream) {
+        raster_join_backward(&n->raster, n->pool, n->d_z, de, n->tokens_out, n->d_h, n->z,
+                             e, R);
+        dh = n->tokens_out;
+        z = NULL;
+    }
+    lift_join_backward(&n->lift, n->pool, n->d_z, de, n->d_branch_out[REAL_BRANCH],
+                       n->d_branch_out[IMAG_BRANCH], dh, z, e, RS);
 }
 
 /* Step 6: from the head's output to the forecast. */
@@ -488,11 +500,19 @@ static void finish(struct network *n, const real *theta, real *y)
         cycle_restore(&cycle, n->pool, y, theta + n->at_cycle);
 }
 
+/* Steps 5 and 6: from h to the forecast. */
+void network_finish(struct network *n, const real *theta, real *y)
+{
+    const struct head_call head = head_call(n);
+    head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
+    finish(n, theta, y);
+}
+
 void network_forward(struct network *n, const real *theta, const real *x,
                      const uint32_t *phase, size_t B, real *y,
                      const struct dropout_step *dropout)
 {
-    const real *const e = lift_vector(n, theta);
+    const real *const e = network_lift(n, theta);
     n->p = dropout ? n->config.dropout : 0;
     n->step = dropout ? *dropout : (struct dropout_step){0};
     begin(n, theta, x, phase, B);
@@ -508,18 +528,11 @@ void network_forward(struct network *n, const real *theta, const real *x,
         gate_forward(&gate, theta + n->at_gate, added[REAL_BRANCH], added[IMAG_BRANCH],
                      n->gate);
     }
-    lift_join(&n->lift, n->pool, n->h, n->z, e, added[REAL_BRANCH], added[IMAG_BRANCH],
-              B * n->config.V * n->fold_shape.pieces);
-    const struct head_call head = head_call(n);
-    head_forward(&head, theta + n->at_head, n->h, n->out, n->head);
-    finish(n, theta, y);
+    join(n, e, added[REAL_BRANCH], added[IMAG_BRANCH]);
+    network_finish(n, theta, y);
 }
 
 /* ---- folded ------------------------------------------------------------------------ */
-
-struct network_fold {
-    struct fold fold;
-};
 
 struct network_fold *network_fold_new(const struct network *n, const real *theta,
                                       struct err *err)
@@ -529,9 +542,13 @@ struct network_fold *network_fold_new(const struct network *n, const real *theta
     struct network_fold *const fold = mem_new(1, sizeof *fold);
     if (n->config.gate.kind)
         return fold;
-    if (fold_init(&fold->fold, &n->branch_config, &n->head_config, &n->lift,
-                  n->fold_shape, lift_vector(n, theta), branches, theta + n->at_head,
-                  err) == 0)
+    if (n->config.stream) {
+        if (fold_init_in(&fold->fold, &n->branch_config, network_lift(n, theta), branches,
+                         err) == 0)
+            return fold;
+    } else if (fold_init(&fold->fold, &n->branch_config, &n->head_config, &n->lift,
+                         n->fold_shape, network_lift(n, theta), branches,
+                         theta + n->at_head, err) == 0)
         return fold;
     free(fold);
     return NULL;
@@ -560,7 +577,7 @@ void network_forward_folded(struct network *n, const real *theta,
     const struct network_config *const c = &n->config;
     const size_t width = fold_width(&n->branch_config, &n->lift, n->fold_shape);
     assert(!n->training);
-    if (c->gate.kind) {
+    if (c->gate.kind || c->stream) {
         network_forward(n, theta, x, phase, B, y, NULL);
         return;
     }
@@ -571,7 +588,7 @@ void network_forward_folded(struct network *n, const real *theta,
     for (size_t i = 0; i < BRANCHES; i++) {
         const struct branch_call branch = branch_call(n, i);
         const real *const u =
-            branch_hidden(&branch, theta + n->at_branch[i], lift_vector(n, theta),
+            branch_hidden(&branch, theta + n->at_branch[i], network_lift(n, theta),
                           fold->fold.in[i], n->spectrum[i], n->branch[i]);
         place(n, c->L + i * n->fold_shape.tokens * c->C, u, n->fold_shape.tokens * c->C);
     }
@@ -625,9 +642,10 @@ void network_backward(struct network *n, const real *theta, const real *dy, real
                       real *dx)
 {
     assert(n->training && n->B);
+    assert(!(dx && n->config.stream));
     const struct network_config *const c = &n->config;
     const size_t B = n->B, R = B * c->V, RS = R * n->fold_shape.pieces, F = n->lift.F;
-    const real *const gain = theta + n->at[GAIN], *const e = lift_vector(n, theta);
+    const real *const gain = theta + n->at[GAIN], *const e = network_lift(n, theta);
     real *const dgain = dtheta + n->at[GAIN], *const dbias = dtheta + n->at[BIAS];
     real *const de = c->D > 1 ? dtheta + n->at[E] : &n->unused;
 
@@ -640,8 +658,7 @@ void network_backward(struct network *n, const real *theta, const real *dy, real
     memset(n->d_h, 0, R * c->L * c->D * sizeof *n->d_h);
     head_backward(&head, theta + n->at_head, n->h, n->d_out, n->d_h, dtheta + n->at_head,
                   n->head);
-    lift_join_backward(&n->lift, n->pool, n->d_z, de, n->d_branch_out[REAL_BRANCH],
-                       n->d_branch_out[IMAG_BRANCH], n->d_h, n->z, e, RS);
+    join_backward(n, e, de);
     for (size_t i = 0; i < BRANCHES; i++)
         memset(n->d_spectrum[i], 0, RS * F * sizeof *n->d_spectrum[i]);
     if (c->gate.kind)
@@ -652,8 +669,9 @@ void network_backward(struct network *n, const real *theta, const real *dy, real
                         n->d_branch_out[i], n->d_spectrum[i], de,
                         dtheta + n->at_branch[i], n->branch[i]);
     }
-    lift_backward(&n->lift, n->pool, n->d_z, n->d_spectrum[REAL_BRANCH],
-                  n->d_spectrum[IMAG_BRANCH], RS);
+    if (!c->stream) /* its tokens come from x as it is */
+        lift_backward(&n->lift, n->pool, n->d_z, n->d_spectrum[REAL_BRANCH],
+                      n->d_spectrum[IMAG_BRANCH], RS);
     revin_backward(n->pool, c->season ? n->d_level : dx, dgain, dbias, n->d_z, n->x,
                    n->mean, n->scale, gain, B, c->L, c->V);
     if (!c->season)

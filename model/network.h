@@ -24,6 +24,11 @@
  * so K = D tokens by themselves of each series; or a patch, K = L / patch of them, whose
  * spectra are then those of the patches (steps 2 and 4 patch by patch).
  *
+ * With `stream`, patches lie where the clock has them and not where the window begins, and
+ * step 4 adds what became of them to the window: model/raster.h.  Such a network can be
+ * run forward over a series once, each value as it comes, and asked at any time; see
+ * network_state_push().
+ *
  * With p the dropout: 0.5 p in three places of an encoder layer, 0.25 p inside the
  * mixer, 0.3 p and 0.2 p inside the head, 0.5 p on out (out_dropout).
  *
@@ -59,6 +64,7 @@ struct network_config {
     struct mixer_options options;
     enum model_axis axis;
     size_t patch;                 /* steps of a token, for AXIS_PATCH */
+    bool stream;                  /* model/raster.h */
     const uint32_t *order, *near; /* of series as tokens, or NULL; borrowed */
     const struct mixer_tap *tap;  /* or NULL; borrowed */
     double dropout;               /* p; see above for its parts */
@@ -112,7 +118,8 @@ void network_init(const struct network *network, real *theta, uint64_t seed);
 
 /*
  * y (B,P,V) = f(x (B,L,V)).  x has no missing values; phase (B) says where in the season
- * each window's first target stands (model/cycle.h), and is not read without one.  Both
+ * each window's first target stands (model/cycle.h), with stream where in L steps, and is
+ * not read without either.  Both
  * stay where they are until the backward pass of this batch is done.  B <= max_batch.
  * Each sample's output does not depend on B, on the other samples, or on the number of
  * threads, bit for bit.  Allocates nothing.
@@ -124,8 +131,8 @@ void network_forward(struct network *network, const real *theta, const real *x,
 /*
  * The same for forecasts, from what network_fold_new() multiplied out (model/fold.h): up
  * to rounding the outputs of network_forward() without dropout.  With a gate there is
- * nothing to multiply out, and they are these.  Of a network made
- * without `training`.
+ * nothing to multiply out, and they are these; with stream only the first maps are.  Of a
+ * network made without `training`.
  */
 struct network_fold;
 struct network_fold *network_fold_new(const struct network *network, const real *theta,
@@ -139,9 +146,39 @@ void network_forward_folded(struct network *network, const real *theta,
 /*
  * dtheta += gradient for dy (B,P,V) at the last forward pass, of a network made with
  * `training`.  dx (B,L,V) becomes the gradient of the input where it is not NULL; mean
- * and deviation of step 1 count as constants, as in the reference.
+ * and deviation of step 1 count as constants, as in the reference.  With stream it must be
+ * NULL.
  */
 void network_backward(struct network *network, const real *theta, const real *dy,
                       real *dtheta, real *dx);
+
+/*
+ * Streaming, of a network with `stream` and V = 1, made without `training`.
+ *
+ * A state is what one series leaves behind: its last L values and, for each of the two
+ * beginnings of the last L steps, what the mixers carry and what the branches have said.
+ * It is network_state_size() reals, whatever the length of the series, and all zeros
+ * before its first value.  It depends on the last 2 L values alone, bit for bit.
+ *
+ * One thread at a time for a network, whatever the states.
+ */
+size_t network_state_size(const struct network *network); /* reals; 0 without stream */
+
+/* The value of a step, NaN: missing; phase is the step modulo L.  No step is left out. */
+void network_state_push(struct network *network, const real *theta,
+                        const struct network_fold *fold, real *state, uint32_t phase,
+                        real value);
+/* The same where L steps or more are still to come: the value alone is kept. */
+void network_state_note(const struct network *network, real *state, uint32_t phase,
+                        real value);
+
+/*
+ * y (B,P): up to rounding, network_forward() of the windows that end with the last values
+ * pushed to B states, at least L each; phase, of the first target, modulo L, is that of
+ * all.  Missing values count as in windows_input() of a stream (model/windows.h).
+ */
+void network_state_forward(struct network *network, const real *theta,
+                           const struct network_fold *fold, const real *const *state,
+                           uint32_t phase, size_t B, real *y);
 
 #endif

@@ -67,6 +67,7 @@ static const struct row rows[] = {
     WORDS(CHOICE,  order, order_words, 0, 0,           "series as tokens: as the file has them, or chained by correlation"),
     WORDS(CHOICE,  dir, dir_words, 0, 0,               "of a mixer that knows an order: from the first token, from the last, or the mean of both"),
     ROW(FLAG,      causal, 0, 1, 0, 0,                 "softmax, linear, inline, taylor2, luna: a token sees itself and those before it"),
+    ROW(FLAG,      stream, 0, 1, 0, 0,                 "axis = patch: patches by the clock, so that a state of each series is kept and goes on with each value"),
     WORDS(CHOICE,  rwkv7x_decay, decay_words, 0, 0,    "FRWKV's range of decays or RWKV-7's, (0.545, 1)"),
     WORDS(CHOICE,  inline_local, local_words, 0, 0,    "also add a mixture of three tokens: by order, or the series most alike; auto: by the axis"),
     WORDS(CHOICE,  inline_phi, phi_words, 0, 0,        "of queries and keys"),

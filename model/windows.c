@@ -139,21 +139,55 @@ static void fill_gaps(real *x, size_t L, size_t W, size_t season)
  * still fits a float: one wild series cannot poison the others of its window. */
 static const double input_limit = 1e9;
 
+double windows_value(double z)
+{
+    return fabs(z) > input_limit ? copysign(input_limit, z) : z;
+}
+
+/* The value of a column `back` rows before the origin; what lies before the panel is
+ * missing. */
+static double value_before(const struct panel *panel, struct origin o, size_t back,
+                           size_t c)
+{
+    return back > o.row
+               ? (double)NAN
+               : windows_value(panel->z[(o.row - back) * panel->cols + o.col + c]);
+}
+
+/* Fills one column of x (L,W) in place by what came before. */
+static void fill_forward(const struct panel *panel, struct origin o, size_t L, size_t c,
+                         real *x)
+{
+    const size_t W = panel->width;
+    double last = 0;
+    size_t good = 0; /* rows for which last stands in */
+    for (size_t back = 2 * L; back > 0; back--) {
+        const double z = value_before(panel, o, back, c);
+        if (!isnan(z)) {
+            last = z;
+            good = L;
+        } else if (good > 0) {
+            good--;
+        } else {
+            last = 0;
+        }
+        if (back <= L)
+            x[(L - back) * W] = (real)last;
+    }
+}
+
 void windows_input(const struct panel *panel, struct origin origin, size_t L,
                    size_t season, real *x)
 {
     const size_t W = panel->width;
-    for (size_t i = 0; i < L; i++)
-        for (size_t c = 0; c < W; c++) {
-            const size_t back = L - i; /* rows before the origin */
-            const double z =
-                back > origin.row
-                    ? (double)NAN
-                    : panel->z[(origin.row - back) * panel->cols + origin.col + c];
-            x[i * W + c] = (real)(fabs(z) > input_limit ? copysign(input_limit, z) : z);
-        }
+    for (size_t i = 0; season && i < L; i++)
+        for (size_t c = 0; c < W; c++)
+            x[i * W + c] = (real)value_before(panel, origin, L - i, c);
     for (size_t c = 0; c < W; c++)
-        fill_gaps(x + c, L, W, season);
+        if (season)
+            fill_gaps(x + c, L, W, season);
+        else
+            fill_forward(panel, origin, L, c, x + c);
 }
 
 /* Of a window of one series. */
@@ -174,8 +208,8 @@ void windows_gather(const struct windows *windows, const uint32_t *order, size_t
     for (size_t b = 0; b < B; b++) {
         const size_t index = order ? order[b] : first + b;
         const struct origin o = windows->at[index];
-        windows_input(panel, o, L, windows->season, x + b * L * W);
-        phase[b] = panel_phase(panel, o.row, windows->season);
+        windows_input(panel, o, L, windows->stream ? 0 : windows->season, x + b * L * W);
+        phase[b] = panel_phase(panel, o.row, windows->stream ? L : windows->season);
         for (size_t j = 0; target && j < P; j++)
             for (size_t c = 0; c < W; c++)
                 target[(b * P + j) * W + c] =

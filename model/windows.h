@@ -6,10 +6,14 @@
  * What is missing in the input is filled, in this order: the value a season earlier
  * in the same window, the value before it, the first one after it, 0 (the mean).
  * Missing targets stay NaN; the loss skips them.
+ *
+ * For a network that streams (model/raster.h) what stands for a missing value must be known
+ * when it is missed: the value before it, up to L rows back, or else 0.
  */
 #ifndef WINDOWS_H
 #define WINDOWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +27,7 @@ struct windows {
     const struct panel *panel; /* borrowed */
     size_t L, P, season;
     struct rhythm *rhythm; /* borrowed; taken out of every window.  NULL after init */
+    bool stream;           /* filled for one, and phases modulo L.  False after init */
     struct origin *at;     /* owned; by column, then by time */
     size_t count;
 };
@@ -53,9 +58,12 @@ size_t windows_space(struct windows *windows, size_t cells);
 void windows_gather(const struct windows *windows, const uint32_t *order, size_t first,
                     size_t B, real *x, uint32_t *phase, real *target);
 
-/* x (L,W): the input of one window, filled.  row may be less than L: what lies before
- * the panel is missing. */
+/* x (L,W): the input of one window, filled; season 0: for a network that streams.  row may
+ * be less than L: what lies before the panel is missing. */
 void windows_input(const struct panel *panel, struct origin origin, size_t L,
                    size_t season, real *x);
+
+/* A standardised value as networks are given it: within bounds; NaN stays. */
+double windows_value(double z);
 
 #endif

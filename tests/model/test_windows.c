@@ -177,6 +177,22 @@ static void gaps_are_filled_from_the_season_else_carried(void **state)
         assert_true(x[i] == 0);
 }
 
+/* For a network that streams: nothing but what came before, and that for L rows. */
+static void a_stream_is_filled_by_what_was_known(void **state)
+{
+    (void)state;
+    enum { L = 3, ROWS = 10 };
+    double z[ROWS] = {NAN, 5, NAN, NAN, NAN, NAN, 6, NAN, 2e9, NAN};
+    const double filled[ROWS] = {0, 5, 5, 5, 5, 0, 6, 6, 1e9, 1e9};
+    const struct panel panel = {.rows = ROWS, .cols = 1, .width = 1, .z = z};
+    for (uint32_t row = 0; row <= ROWS; row++) {
+        real x[L];
+        windows_input(&panel, (struct origin){row, 0}, L, 0, x);
+        for (uint32_t i = 0; i < L; i++) /* before the panel all is missing */
+            assert_true((double)x[i] == (row + i < L ? 0 : filled[row + i - L]));
+    }
+}
+
 static void thinning_keeps_the_last(void **state)
 {
     (void)state;
@@ -230,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_late_series_has_fewer_windows_of_its_own),
         cmocka_unit_test(windows_without_targets_or_with_big_gaps_are_left_out),
         cmocka_unit_test(gaps_are_filled_from_the_season_else_carried),
+        cmocka_unit_test(a_stream_is_filled_by_what_was_known),
         cmocka_unit_test(thinning_keeps_the_last),
         cmocka_unit_test(most_series_decide_the_season),
     };
