@@ -147,7 +147,7 @@ static int write_samples(struct store *store, int64_t now_ms, struct err *err)
                 store->writer.next_log_id++, (const void *)commit->blob.bytes,
                 commit->blob.len) < 0)
         return -1;
-    return write_revisions(store, now_ms, err);
+    return write_revisions(store, now_ms, err) || states_upset(store, err) ? -1 : 0;
 }
 
 /* One verb in its savepoint.  -1 only when the transaction itself is lost: some

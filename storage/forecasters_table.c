@@ -140,6 +140,8 @@ static int delete_row(struct store *store, const struct store_forecaster *presen
     return insert(store, present->name, present->revision + 1, NULL, "{}", "", err) ||
                    sql_run(store->db, err, "DELETE FROM models WHERE forecaster = ?", "s",
                            present->name) < 0 ||
+                   sql_run(store->db, err, "DELETE FROM states WHERE forecaster = ?", "s",
+                           present->name) < 0 ||
                    sql_run(store->db, err, "DELETE FROM schedules WHERE forecaster = ?",
                            "s", present->name) < 0
                ? -1

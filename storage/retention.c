@@ -240,6 +240,7 @@ static int delete_series(struct store *store, void *arg, struct err *err)
         if (hours)
             continue;
         if (sql_run(store->db, err, "DELETE FROM series WHERE id = ?", "i", id) < 0 ||
+            sql_run(store->db, err, "DELETE FROM states WHERE series = ?", "i", id) < 0 ||
             sql_run(store->db, err, "DELETE FROM revisions WHERE series = ?", "i", id) <
                 0)
             return -1;

@@ -26,6 +26,7 @@ void head_fini(struct head *head)
     free(head->late);
     free(head->touched);
     free(head->revision);
+    free(head->upset);
     pthread_rwlock_destroy(&head->lock);
 }
 
@@ -236,6 +237,69 @@ int head_settle(struct head *head, head_below *below, void *ctx, struct err *err
     return 0;
 }
 
+/* ---- what has been read already ------------------------------------------------- */
+
+static bool upsets(const struct head_series *series, int64_t time_ms)
+{
+    return series->settled && time_ms < series->settled_ms;
+}
+
+static bool pending_upsets(const struct head_series *series)
+{
+    return series->pending && upsets(series, series->sample[series->count].time_ms);
+}
+
+static void note_upset(struct head *head, uint32_t id)
+{
+    if (head->upset_count == head->upset_cap) {
+        head->upset_cap = head->upset_cap ? 2 * head->upset_cap : 64;
+        head->upset = mem_resize(head->upset, head->upset_cap, sizeof *head->upset);
+    }
+    head->upset[head->upset_count++] = id;
+}
+
+size_t head_upset(struct head *head)
+{
+    head->upset_count = 0;
+    pthread_rwlock_rdlock(&head->lock);
+    for (size_t i = 0; i < head->touched_count; i++)
+        if (pending_upsets(&head->series[head->touched[i] - 1]))
+            note_upset(head, head->touched[i]);
+    for (size_t i = 0; i < head->late_count; i++) {
+        const struct head_late *const late = &head->late[i];
+        const bool first = i == 0 || late[-1].id != late->id;
+        if (first && upsets(&head->series[late->id - 1], late->time_ms))
+            note_upset(head, late->id);
+    }
+    pthread_rwlock_unlock(&head->lock);
+    return head->upset_count;
+}
+
+void head_settle_before(struct head *head, const uint32_t *ids, size_t count,
+                        int64_t before_ms)
+{
+    pthread_rwlock_wrlock(&head->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] == 0 || ids[i] > head->series_count)
+            continue;
+        struct head_series *const series = &head->series[ids[i] - 1];
+        if (!series->settled || before_ms > series->settled_ms)
+            series->settled_ms = before_ms;
+        series->settled = true;
+    }
+    pthread_rwlock_unlock(&head->lock);
+}
+
+void head_upsets(struct head *head, const uint32_t *ids, size_t count, uint64_t *out)
+{
+    pthread_rwlock_rdlock(&head->lock);
+    for (size_t i = 0; i < count; i++)
+        out[i] = ids[i] > 0 && ids[i] <= head->series_count
+                     ? head->series[ids[i] - 1].upsets
+                     : 0;
+    pthread_rwlock_unlock(&head->lock);
+}
+
 /* ---- publishing --------------------------------------------------------------- */
 
 /* Merges n sorted changes into a series, from the end: every sample moves at most once.
@@ -280,6 +344,7 @@ static void publish_late(struct head *head)
         series_reserve(head, series, series->count + (uint32_t)inserts);
         pthread_rwlock_wrlock(&head->lock);
         merge(series, &head->late[i], n, inserts);
+        series->upsets += upsets(series, head->late[i].time_ms);
         for (size_t k = i; k < i + n; k++)
             series->covered += head->late[k].covered;
         pthread_rwlock_unlock(&head->lock);
@@ -288,6 +353,7 @@ static void publish_late(struct head *head)
 
 static void stage_clear(struct head *head)
 {
+    head->upset_count = 0;
     head->late_count = head->inserts = 0;
     head->touched_count = head->appended = 0;
     head->revision_count = 0;
@@ -298,6 +364,7 @@ void head_commit(struct head *head)
     pthread_rwlock_wrlock(&head->lock);
     for (size_t i = 0; i < head->touched_count; i++) {
         struct head_series *const series = &head->series[head->touched[i] - 1];
+        series->upsets += pending_upsets(series);
         series->count += series->pending;
         series->pending = 0;
     }

@@ -42,6 +42,9 @@ struct head_series {
     uint32_t cap;
     uint32_t covered; /* published ones at an instant that a chunk has too */
     struct head_chunks chunks;
+    bool settled; /* somebody has read what lies before settled_ms */
+    int64_t settled_ms;
+    uint64_t upsets; /* commits that changed something before it */
 };
 
 /* A staged sample that is not the newest of its series. */
@@ -77,6 +80,8 @@ struct head {
     size_t touched_count, touched_cap;
     struct head_revision *revision;
     size_t revision_count, revision_cap;
+    uint32_t *upset; /* after head_upset() */
+    size_t upset_count, upset_cap;
     size_t appended;
 };
 
@@ -100,6 +105,9 @@ void head_stage(struct head *head, const struct batch_samples *samples, size_t f
 typedef int head_below(void *ctx, uint32_t id, int64_t time_ms, bool *had, double *value,
                        struct err *err);
 int head_settle(struct head *head, head_below *below, void *ctx, struct err *err);
+/* Of the series whose samples before settled_ms change with this group: their number;
+ * head->upset has the ids, some perhaps twice. */
+size_t head_upset(struct head *head);
 void head_commit(struct head *head);
 void head_drop(struct head *head);
 
@@ -130,6 +138,13 @@ void head_copy_fini(struct head_copy *copy);
 /* The same of one, all of it.  A series without samples gives none. */
 int head_read(struct head *head, uint32_t id, struct sample **out, size_t *count,
               struct head_chunks *chunks, struct err *err);
+
+/* Samples of some series before an instant have been read, or will be after this: what
+ * changes them from now on counts as an upset. */
+void head_settle_before(struct head *head, const uint32_t *ids, size_t count,
+                        int64_t before_ms);
+/* How many there have been; 0 for an id of 0. */
+void head_upsets(struct head *head, const uint32_t *ids, size_t count, uint64_t *out);
 
 /* What is known of some series, all at one moment; nothing of an id of 0. */
 void head_series(struct head *head, const uint32_t *ids, size_t count,

@@ -35,6 +35,8 @@
  *             last issue so far.  Kept when a day's issues are dropped
  * covariates  statements (base/covariates.h), one a row.  known_ms: what the sender says,
  *             arrived_ms: when it came.  crc: CRC-32 over the rest but id
+ * states      what a model keeps of a series, all of whose samples before through_ms it has
+ *             seen (states_table.c).  crc: CRC-32 over the rest but id
  */
 static const char *const MIGRATION[] = {
     "CREATE TABLE series("
@@ -110,6 +112,13 @@ static const char *const MIGRATION[] = {
     "ALTER TABLE chunks ADD COLUMN rolled INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX chunks_loose ON chunks(series, first_ms) WHERE rolled = 0;"
     "CREATE TABLE rollups(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",
+
+    "CREATE TABLE states("
+    "  id INTEGER PRIMARY KEY, forecaster TEXT NOT NULL, model INTEGER NOT NULL,"
+    "  series INTEGER NOT NULL, through_ms INTEGER NOT NULL, crc INTEGER NOT NULL,"
+    "  bytes BLOB NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX states_by_forecaster ON states(forecaster, model, series);"
+    "CREATE INDEX states_by_series ON states(series, through_ms);",
 };
 enum { VERSION = sizeof MIGRATION / sizeof *MIGRATION };
 

@@ -333,6 +333,42 @@ int store_models(struct store *store, const char *forecaster, struct store_model
 int store_model_restore(struct store *store, const char *forecaster, int64_t id,
                         struct err *err);
 
+/* ---- states -------------------------------------------------------------------- */
+
+/*
+ * What a model keeps of a series so that it need not be read again.  A state stands for
+ * all samples before some instant.  One that changes any of them later, by coming late or
+ * with another value, makes it untrue: the store then drops it, in the transaction of that
+ * sample, and counts an upset of the series for whoever has it in memory.
+ */
+
+/* Samples of these series before an instant are about to be read: from now on changes to
+ * them are upsets. */
+void store_settle(struct store *store, char *const *names, size_t count,
+                  int64_t before_ms);
+/* How many each has had.  After store_settle() and before reading; once it is another
+ * number, what was made of the samples must be made anew. */
+void store_upsets(struct store *store, char *const *names, size_t count,
+                  uint64_t *upsets);
+
+struct store_state {
+    const char *series;
+    uint64_t upsets; /* before its samples were read */
+    const void *bytes;
+    size_t len;
+};
+/* Keeps states of a model, instead of those there are, and none of the forecaster's other
+ * models.  One that an upset has made untrue by now is left out. */
+int store_states_put(struct store *store, const char *forecaster, int64_t model_id,
+                     int64_t through_ms, const struct store_state *states, size_t count,
+                     struct err *err);
+/* Calls each for all of a model; bytes are borrowed.  A damaged one is left out, since all
+ * of it can be made anew. */
+typedef void store_state_each(void *ctx, const char *series, int64_t through_ms,
+                              const void *bytes, size_t len);
+int store_states(struct store *store, const char *forecaster, int64_t model_id,
+                 store_state_each *each, void *ctx, struct err *err);
+
 /* ---- the ledger ---------------------------------------------------------------- */
 
 /* One issue for one series. */
@@ -494,13 +530,13 @@ int store_schedule_fire(struct store *store, const char *forecaster, const char 
 
 /* What was looked at, and how much of it was damaged. */
 struct store_verified {
-    uint64_t batches, chunks, rollups, models, issues, covariates, findings;
+    uint64_t batches, chunks, rollups, models, issues, covariates, states, findings;
 };
 typedef void store_finding(void *ctx, const char *what);
 
 /*
  * Checks everything that is under a checksum: log batches, chunks, hours, models,
- * covariates, and the ledger with its chains; the rest of the file is checked for being
+ * covariates, states, and the ledger with its chains; the rest of the file is checked for being
  * well-formed only.  each is called for what is damaged.  -1 when it could not be checked.
  */
 int store_verify(const char *uri, store_finding *each, void *ctx,

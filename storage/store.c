@@ -157,7 +157,7 @@ static int load(struct store *store, struct err *err)
         chunk_scan_init(&store->writer.scan, store->db, err) || replay(store, err) ||
         chunks_load(store->db, &store->head, store->index.committed, err))
         return -1;
-    return reconcile(store, err);
+    return reconcile(store, err) || states_load(store, err) ? -1 : 0;
 }
 
 struct store *store_open(const char *uri, const struct store_options *options,

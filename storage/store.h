@@ -80,6 +80,13 @@ sqlite3 *store_reader_take(struct store *store, struct err *err)
 void store_reader_give(struct store *store, sqlite3 *db);
 void store_readers_fini(struct store *store);
 
+/* ---- states_table.c ---- */
+
+/* On the writer thread: drops what the staged samples make untrue. */
+int states_upset(struct store *store, struct err *err);
+/* At opening, after the head: what states have seen is settled. */
+int states_load(struct store *store, struct err *err);
+
 /* ---- jobs_table.c, for what adds or finishes one in its own transaction ---- */
 
 /* On the writer thread: a running job is done.  ERR_NOT_FOUND, ERR_CONFLICT. */

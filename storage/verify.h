@@ -26,6 +26,7 @@ int rollups_verify(struct verify *verify, struct err *err);
 int models_verify(struct verify *verify, struct err *err);
 /* covariates_table.c */
 int covariates_verify(struct verify *verify, struct err *err);
+int states_verify(struct verify *verify, struct err *err);
 /* issues_table.c: every issue, and the chain from day to day */
 int issues_verify(struct verify *verify, struct err *err);
 
