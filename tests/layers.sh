@@ -49,10 +49,9 @@ rm -f "${TMPDIR:-/tmp}/layers.$$"
 twins=$(ls base/*.[ch] fft/*.[ch] model/*.[ch] storage/*.[ch] api/*.[ch] daemon/*.[ch] \
     2>/dev/null | sed 's|.*/||' | sort | uniq -d)
 [ -z "$twins" ] || report "same file name twice: $twins"
-for source in $(find base fft model storage api daemon etc tests -name "*.[ch]"); do
-    head -n 1 "$source" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' ||
-        report "$source: first line is not its SPDX line"
-done
+unlicensed=$(find base fft model storage api daemon etc tests -name "*.[ch]" -exec awk '
+    FNR == 1 && !/SPDX-License-Identifier: GPL-2.0-or-later/ { print FILENAME }' {} +)
+[ -z "$unlicensed" ] || report "first line is not the SPDX line: $unlicensed"
 
 if [ $fail -eq 0 ]; then echo "ok layers"; else echo "not ok layers"; fi
 exit $fail

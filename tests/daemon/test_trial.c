@@ -36,7 +36,7 @@ static struct grid grid_of(size_t rows, size_t cols, value_function *value)
     struct err err = {0};
     assert_ok(grid_init(&grid, 1000 * HOUR, HOUR, rows, cols, &err), &err);
     for (size_t c = 0; c < cols; c++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "s%zu", c);
         grid_name(&grid, c, name);
         for (size_t r = 0; r < rows; r++)
