@@ -83,10 +83,11 @@ static int check(const char *command, const char *uri)
         return command_failed(command, &err);
     printf("checked %" PRIu64 " log batches, %" PRIu64 " chunks, %" PRIu64
            " windows of hours, %" PRIu64 " models, %" PRIu64
-           " statements of covariates, %" PRIu64 " states, %" PRIu64 " issues: %" PRIu64
-           " damaged\n",
+           " statements of covariates, %" PRIu64 " states, %" PRIu64 " issues, %" PRIu64
+           " calibrations: %" PRIu64 " damaged\n",
            verified.batches, verified.chunks, verified.rollups, verified.models,
-           verified.covariates, verified.states, verified.issues, verified.findings);
+           verified.covariates, verified.states, verified.issues, verified.calibrations,
+           verified.findings);
     return verified.findings ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -285,8 +285,10 @@ static bool fill_values(const struct model *m, struct forecaster_work *w,
     const double *const effect =
         c->effect ? effect_ahead(&w->view, c->series, w->origin, horizon) : NULL;
     const double unit = c->series < m->series ? 1 : c->sd;
+    const struct band_stretch *const stretch = answer->stretch;
     for (size_t j = 0; j < horizon; j++) {
-        const int candidate = server(m, c, horizon_bucket(j, m->spec.horizon));
+        const int bucket = horizon_bucket(j, m->spec.horizon);
+        const int candidate = server(m, c, bucket);
         const double added =
             effect && candidates[candidate].covariates ? c->sd * effect[j] : 0;
         const double middle = point(m, w, c, i, candidate, j) + added;
@@ -294,8 +296,10 @@ static bool fill_values(const struct model *m, struct forecaster_work *w,
             return false;
         double below = -DBL_MAX;
         for (size_t q = 0; q < count; q++) {
-            const double offset =
+            double offset =
                 bands_offset(&m->bands[candidate], c->series, j, quantiles[q]);
+            if (stretch)
+                offset *= (double)(offset < 0 ? stretch->below : stretch->above)[bucket];
             /* fmax: two offsets of one line may differ by rounding alone. */
             const double value = bounded(&m->spec, fmax(middle + unit * offset, below));
             answer->values[j * count + q] = below = value;

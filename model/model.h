@@ -240,6 +240,12 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
     __attribute__((warn_unused_result));
 void forecaster_work_free(struct forecaster_work *work);
 
+/* Factors, above 0, of the distance between the median and the quantiles below and above
+ * it, in each bucket of the horizon. */
+struct band_stretch {
+    float below[MODEL_BUCKETS], above[MODEL_BUCKETS];
+};
+
 /* The answer for one series. */
 struct model_answer {
     bool served; /* false: why says what is missing for this series */
@@ -249,6 +255,8 @@ struct model_answer {
     double missing;                    /* share of its look-back that was missing */
     uint32_t covariates; /* those it rests on: bit i is number i of the report */
     double *values;      /* horizon x quantile_count, by the caller */
+    /* By the caller: what the bands are stretched by, or NULL: they are as judged. */
+    const struct band_stretch *stretch;
 };
 
 /*
@@ -266,6 +274,24 @@ struct model_answer {
 int model_forecast(const struct model *model, struct forecaster_work *work,
                    const struct grid *tail, size_t horizon, const double *quantiles,
                    size_t quantile_count, struct model_answer *answers, struct err *err);
+
+/* ---- bands that follow ------------------------------------------------------------ */
+
+/* What has come of issued forecasts widens or narrows the bands of those to come: never
+ * by more than this, either way. */
+#define BAND_STRETCH_MOST 10.0F
+
+/*
+ * The factor for one side of the bands.  ratios: how far each actual lay from the median,
+ * counted in distances of that side's edge from the median as it was judged; negative on
+ * the other side.  They are sorted here.  p > 0.5 is the share that the edge should have on
+ * its inner side.  The answer is the p-th order statistic, its rank counted in n + 1 (Lei
+ * et al. 2018) where n is how many of them were independent; 1 where that is too few.
+ */
+float band_stretch_fit(float *ratios, size_t count, double independent, double p);
+
+/* Whether so many independent ones tell anything of p. */
+bool band_stretch_knows(double independent, double p);
 
 /* ---- crossings ------------------------------------------------------------------ */
 

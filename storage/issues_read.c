@@ -207,14 +207,27 @@ static int read_forecasts(sqlite3 *db, const struct issue_row *row, struct sha *
     return status;
 }
 
+/* The chain of the calibration it names; unset where it names none. */
+static int read_calibration(sqlite3 *db, const struct issue_row *row,
+                            unsigned char out[static STORE_HASH_SIZE], struct err *err)
+{
+    bool found = true;
+    if (row->issue.calibration &&
+        ledger_calibration_chain(db, row->issue.forecaster, row->issue.calibration, out,
+                                 &found, err))
+        return -1;
+    return found ? 0 : damaged(row, err);
+}
+
 static int read_checked(sqlite3 *db, const struct issue_row *row,
                         struct store_issued **out, size_t *count, struct err *err)
 {
     unsigned char before[STORE_HASH_SIZE], chain[STORE_HASH_SIZE];
+    unsigned char calibration[STORE_HASH_SIZE];
     struct sha link;
-    if (read_before(db, row, before, err))
+    if (read_before(db, row, before, err) || read_calibration(db, row, calibration, err))
         return -1;
-    ledger_link(&link, before, &row->issue);
+    ledger_link(&link, before, &row->issue, calibration);
     if (read_forecasts(db, row, &link, out, count, err))
         return -1;
     sha_end(&link, chain);

@@ -49,6 +49,20 @@ static int chain_before(struct store *store, const char *forecaster, int64_t day
                : 0;
 }
 
+/* The chain of the calibration an issue names; unset where it names none. */
+static int calibration_chain(struct store *store, const struct store_issue *issue,
+                             unsigned char out[static STORE_HASH_SIZE], struct err *err)
+{
+    bool found = true;
+    if (issue->calibration &&
+        ledger_calibration_chain(store->db, issue->forecaster, issue->calibration, out,
+                                 &found, err))
+        return -1;
+    return found ? 0
+                 : err_set(err, ERR_CONFLICT, "calibration: %s has none of number %lld",
+                           issue->forecaster, (long long)issue->calibration);
+}
+
 static int insert_issue(struct store *store, const struct store_issue *issue, int64_t day,
                         const unsigned char chain[static STORE_HASH_SIZE],
                         struct err *err)
@@ -88,11 +102,12 @@ static int append_run(struct store *store, void *arg, struct err *err)
     struct append *const append = arg;
     const struct store_issue *const issue = append->issue;
     const int64_t day = ledger_day(issue->issued_ms);
-    unsigned char chain[STORE_HASH_SIZE];
-    if (chain_before(store, issue->forecaster, day, chain, err))
+    unsigned char chain[STORE_HASH_SIZE], calibration[STORE_HASH_SIZE];
+    if (chain_before(store, issue->forecaster, day, chain, err) ||
+        calibration_chain(store, issue, calibration, err))
         return -1;
     struct sha link;
-    ledger_link(&link, chain, issue);
+    ledger_link(&link, chain, issue, calibration);
     for (size_t i = 0; i < issue->count; i++)
         ledger_link_series(&link, issue->forecasts[i].series,
                            issue->forecasts[i].input_hash, append->packed[i].bytes,

@@ -14,7 +14,8 @@ int64_t ledger_day(int64_t time_ms)
 }
 
 void ledger_link(struct sha *link, const unsigned char before[static STORE_HASH_SIZE],
-                 const struct store_issue *issue)
+                 const struct store_issue *issue,
+                 const unsigned char calibration[static STORE_HASH_SIZE])
 {
     sha_begin(link);
     sha_bytes(link, before, STORE_HASH_SIZE);
@@ -27,6 +28,8 @@ void ledger_link(struct sha *link, const unsigned char before[static STORE_HASH_
     sha_int(link, issue->step_ms);
     sha_int(link, (int64_t)issue->steps);
     sha_bytes(link, issue->quantiles, issue->quantile_count * sizeof(double));
+    if (issue->calibration)
+        sha_bytes(link, calibration, STORE_HASH_SIZE);
 }
 
 void ledger_link_series(struct sha *link, const char *series,
@@ -36,6 +39,23 @@ void ledger_link_series(struct sha *link, const char *series,
     sha_text(link, series);
     sha_bytes(link, input_hash, STORE_HASH_SIZE);
     sha_bytes(link, packed, len);
+}
+
+void ledger_calibration(const unsigned char before[static STORE_HASH_SIZE],
+                        const char *forecaster,
+                        const struct store_calibration *calibration,
+                        unsigned char out[static STORE_HASH_SIZE])
+{
+    struct sha sha;
+    sha_begin(&sha);
+    sha_bytes(&sha, before, STORE_HASH_SIZE);
+    sha_text(&sha, forecaster);
+    sha_int(&sha, calibration->number);
+    sha_int(&sha, calibration->revision);
+    sha_int(&sha, calibration->model_id);
+    sha_int(&sha, calibration->made_ms);
+    sha_text(&sha, calibration->body);
+    sha_end(&sha, out);
 }
 
 int ledger_pack(const float *values, size_t count, void **packed, size_t *len,

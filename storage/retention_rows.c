@@ -54,14 +54,24 @@ static int delete_each(struct store *store, const char *sql, writer_run *run,
     return status;
 }
 
-/* A day's row stays, with its opening and closing hash. */
+/* A day's row stays, with its opening and closing hash.  Calibrations go that came before
+ * all that issues still name, but for the newest. */
 static int delete_day(struct store *store, void *arg, struct err *err)
 {
     struct doomed *const doomed = arg;
     doomed->deleted =
         sql_run(store->db, err, "DELETE FROM issues WHERE forecaster = ? AND day = ?",
                 "si", doomed->forecaster, doomed->number);
-    return doomed->deleted < 0 ? -1 : 0;
+    if (doomed->deleted < 0)
+        return -1;
+    return sql_run(store->db, err,
+                   "DELETE FROM calibrations WHERE forecaster = ?1 AND number < coalesce("
+                   "(SELECT min(calibration) FROM issues WHERE forecaster = ?1 AND "
+                   "calibration > 0), (SELECT max(number) FROM calibrations WHERE "
+                   "forecaster = ?1))",
+                   "s", doomed->forecaster) < 0
+               ? -1
+               : 0;
 }
 
 int retention_days(struct store *store, int64_t before_ms, struct err *err)

@@ -30,9 +30,12 @@
  * schedules   fired_ms: the last instant of a timetable that was seen to; memo: what the
  *             scheduler remembers of it (JSON)
  * jobs        barren: claims since a claimant last reported anything
- * issues      chain: SHA-256 over the chain before and everything of the issue (ledger.c)
+ * issues      chain: SHA-256 over the chain before and everything of the issue, its
+ *             calibration's chain too (ledger.c)
  * days        opening: the closing hash of the forecaster's day before; closing: of its
  *             last issue so far.  Kept when a day's issues are dropped
+ * calibrations  how bands were stretched (JSON), counted for each forecaster.  chain:
+ *             SHA-256 over opening (the chain of the one before) and the rest
  * covariates  statements (base/covariates.h), one a row.  known_ms: what the sender says,
  *             arrived_ms: when it came.  crc: CRC-32 over the rest but id
  * states      what a model keeps of a series, all of whose samples before through_ms it has
@@ -119,6 +122,12 @@ static const char *const MIGRATION[] = {
     "  bytes BLOB NOT NULL) STRICT;"
     "CREATE UNIQUE INDEX states_by_forecaster ON states(forecaster, model, series);"
     "CREATE INDEX states_by_series ON states(series, through_ms);",
+
+    "CREATE TABLE calibrations("
+    "  forecaster TEXT NOT NULL, number INTEGER NOT NULL, revision INTEGER NOT NULL,"
+    "  model_id INTEGER NOT NULL, made_ms INTEGER NOT NULL, body TEXT NOT NULL,"
+    "  opening BLOB NOT NULL, chain BLOB NOT NULL,"
+    "  PRIMARY KEY(forecaster, number)) STRICT;",
 };
 enum { VERSION = sizeof MIGRATION / sizeof *MIGRATION };
 

@@ -390,7 +390,7 @@ struct store_issue {
 
 /* Appends to the ledger, hash-chained per forecaster and UTC day.  With job_id not 0
  * the same transaction finishes that job with result (JSON text): exactly once.
- * *issue_id counts issues. */
+ * *issue_id counts issues.  ERR_CONFLICT where the calibration it names is not there. */
 int store_issue_append(struct store *store, const struct store_issue *issue,
                        int64_t job_id, const char *result, int64_t *issue_id,
                        struct err *err);
@@ -429,6 +429,34 @@ int store_issues(struct store *store, const char *forecaster, int64_t from_ms,
 int store_issue_get(struct store *store, const char *forecaster, int64_t issue_id,
                     const char *series, struct store_issued **out, size_t *count,
                     struct err *err);
+
+/* How the bands of a model are stretched from a time on.  Part of the ledger: appended,
+ * never changed, in a chain of its own that the issues which name it are bound to; kept
+ * while an issue names it or a later one could. */
+struct store_calibration {
+    int64_t number; /* from 1 for each forecaster; 0 in an issue: none, as judged */
+    int64_t revision, model_id, made_ms;
+    char *body; /* JSON text; NULL in listings */
+};
+void store_calibration_fini(struct store_calibration *calibration);
+
+/* Appends one; its number is given. */
+int store_calibration_append(struct store *store, const char *forecaster,
+                             const struct store_calibration *calibration, int64_t *number,
+                             struct err *err);
+/* The newest of a model, made at or before at_ms.  ERR_NOT_FOUND; ERR_CORRUPT when it
+ * does not match its chain. */
+int store_calibration_newest(struct store *store, const char *forecaster,
+                             int64_t model_id, int64_t at_ms,
+                             struct store_calibration *out, struct err *err);
+/* The one of this number.  ERR_NOT_FOUND; ERR_CORRUPT as above. */
+int store_calibration_get(struct store *store, const char *forecaster, int64_t number,
+                          struct store_calibration *out, struct err *err);
+/* Those made at or before to_ms, newest first, at most limit, without bodies.  *out is
+ * the caller's to free.  None is no error. */
+int store_calibrations(struct store *store, const char *forecaster, int64_t to_ms,
+                       size_t limit, struct store_calibration **out, size_t *count,
+                       struct err *err);
 
 /* ---- jobs ---------------------------------------------------------------------- */
 
@@ -530,14 +558,16 @@ int store_schedule_fire(struct store *store, const char *forecaster, const char 
 
 /* What was looked at, and how much of it was damaged. */
 struct store_verified {
-    uint64_t batches, chunks, rollups, models, issues, covariates, states, findings;
+    uint64_t batches, chunks, rollups, models, covariates, states, issues, calibrations,
+        findings;
 };
 typedef void store_finding(void *ctx, const char *what);
 
 /*
  * Checks everything that is under a checksum: log batches, chunks, hours, models,
- * covariates, states, and the ledger with its chains; the rest of the file is checked for being
- * well-formed only.  each is called for what is damaged.  -1 when it could not be checked.
+ * covariates, states, and the ledger with its chains and calibrations; the rest of the
+ * file is checked for being well-formed only.  each is called for what is damaged.  -1 when
+ * it could not be checked.
  */
 int store_verify(const char *uri, store_finding *each, void *ctx,
                  struct store_verified *verified, struct err *err);

@@ -170,7 +170,8 @@ int store_verify(const char *uri, store_finding *each, void *ctx,
         status = verify_pages(&verify, err) || verify_log(&verify, err) ||
                          verify_chunks(&verify, err) || rollups_verify(&verify, err) ||
                          models_verify(&verify, err) || covariates_verify(&verify, err) ||
-                         states_verify(&verify, err) || issues_verify(&verify, err)
+                         states_verify(&verify, err) || issues_verify(&verify, err) ||
+                         calibrations_verify(&verify, err)
                      ? -1
                      : 0;
     sqlite3_close(verify.db);

@@ -30,4 +30,7 @@ int states_verify(struct verify *verify, struct err *err);
 /* issues_table.c: every issue, and the chain from day to day */
 int issues_verify(struct verify *verify, struct err *err);
 
+/* calibrations_table.c: every one, and that each stands on the one before */
+int calibrations_verify(struct verify *verify, struct err *err);
+
 #endif

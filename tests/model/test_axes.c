@@ -254,7 +254,7 @@ static void a_model_keeps_its_chain(void **state)
         for (size_t i = 0; i < 2; i++) {
             const struct model *const m = i ? loaded : trained;
             struct forecaster_work *const work = forecaster_work_new(m, &err);
-            struct model_answer answers[3];
+            struct model_answer answers[3] = {0};
             for (size_t s = 0; s < 3; s++)
                 answers[s].values = values[i] + s * 8;
             assert_ok(model_forecast(m, work, &grid, 8, quantiles, 1, answers, &err),

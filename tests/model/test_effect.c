@@ -275,7 +275,7 @@ static void a_forecast_rests_on_what_is_supposed(void **state)
         struct grid grid = loaded_grid(load);
         always_known(&grid, load);
         struct model *const m = train(&grid, &spec, 2);
-        struct model_answer calm[COLS], busy[COLS];
+        struct model_answer calm[COLS] = {0}, busy[COLS] = {0};
         double calm_values[COLS][P], busy_values[COLS][P];
         suppose(&grid, load, 0);
         answer(m, &grid, P, calm, calm_values);
@@ -310,7 +310,7 @@ static void what_is_missing_is_said(void **state)
         struct grid grid = loaded_grid(load);
         always_known(&grid, load);
         struct model *const m = train(&grid, &spec, 1);
-        struct model_answer answers[COLS];
+        struct model_answer answers[COLS] = {0};
         double values[COLS][P];
         suppose(&grid, load, 1);
         covariates_free(grid.covariates);
@@ -350,7 +350,7 @@ static void what_nobody_uses_is_not_missed(void **state)
     assert_ok(covariates_add_always(grid.covariates, "idle", "idle", idle, &err), &err);
     assert_ok(covariates_add_always(grid.covariates, "load", "load", load, &err), &err);
     struct model *const m = train(&grid, &spec, 1);
-    struct model_answer answers[COLS];
+    struct model_answer answers[COLS] = {0};
     double with[COLS][P], without[COLS][P];
     answer(m, &grid, P, answers, with);
     covariates_free(grid.covariates);
@@ -373,7 +373,7 @@ static void a_later_version_changes_nothing(void **state)
     struct grid grid = loaded_grid(load);
     always_known(&grid, load);
     struct model *const m = train(&grid, &spec, 1);
-    struct model_answer answers[COLS];
+    struct model_answer answers[COLS] = {0};
     double before[COLS][P], after[COLS][P];
     struct covariate_span spans[ROWS + AHEAD];
     for (size_t i = 0; i < ROWS + AHEAD; i++)
@@ -420,7 +420,7 @@ static void a_model_keeps_them(void **state)
     assert_non_null(again);
     assert_int_equal(model_spec(again)->gap, GAP_HOLD);
     assert_int_equal(model_report(again)->covariates[0].series, 3);
-    struct model_answer answers[COLS];
+    struct model_answer answers[COLS] = {0};
     double here[COLS][P], there[COLS][P];
     answer(m, &grid, P, answers, here);
     answer(again, &grid, P, answers, there);

@@ -265,6 +265,41 @@ static void a_single_row_is_enough_to_answer(void **state)
     grid_fini(&grid);
 }
 
+/* The median stays where it was judged; what is around it goes out or comes in, bucket by
+ * bucket. */
+static void bands_are_stretched_around_the_median(void **state)
+{
+    (void)state;
+    static const struct band_stretch wide = {.below = {2, 3, 0.5F, 1},
+                                             .above = {1, 4, 10, 0.25F}};
+    struct grid grid = small_waves(200, 2);
+    const struct model_spec spec = waves_spec(GROUP_EACH);
+    struct model *const m = train(&grid, &spec);
+    struct err err = {0};
+    struct forecaster_work *const work = forecaster_work_new(m, &err);
+    struct answers plain = ask(m, &grid, P), wider = answers_new(2);
+    wider.answer[1].stretch = &wide;
+    assert_ok(model_forecast(m, work, &grid, P, quantiles, QUANTILES, wider.answer, &err),
+              &err);
+    for (size_t j = 0; j < P; j++) {
+        const double *const a = plain.answer[1].values + j * QUANTILES,
+                            *const b = wider.answer[1].values + j * QUANTILES;
+        const int bucket = j < 1 ? 0 : j < 2 ? 1 : j < 4 ? 2 : 3;
+        for (int q = 0; q < QUANTILES; q++) {
+            const float factor = q < 2 ? wide.below[bucket] : wide.above[bucket];
+            assert_close(b[q] - b[2], (double)factor * (a[q] - a[2]), 1e-9);
+            assert_true(plain.answer[0].values[j * QUANTILES + (size_t)q] ==
+                        wider.answer[0].values[j * QUANTILES + (size_t)q]);
+        }
+        assert_true(a[2] == b[2]);
+    }
+    answers_free(&plain);
+    answers_free(&wider);
+    forecaster_work_free(work);
+    model_free(m);
+    grid_fini(&grid);
+}
+
 static void bad_requests_are_refused(void **state)
 {
     (void)state;
@@ -303,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_joint_model_matches_names_and_copes_with_strangers),
         cmocka_unit_test(gaps_are_told_and_the_network_steps_back),
         cmocka_unit_test(a_single_row_is_enough_to_answer),
+        cmocka_unit_test(bands_are_stretched_around_the_median),
         cmocka_unit_test(bad_requests_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "storage/storage.h"
 
-enum { SCHEMA_VERSION = 6 }; /* what a store opened now has */
+enum { SCHEMA_VERSION = 7 }; /* what a store opened now has */
 
 struct folder {
     char path[64], uri[80];

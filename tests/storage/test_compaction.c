@@ -401,7 +401,7 @@ static void assert_is_the_fixture(struct store *store)
 }
 
 /* The later ones are the first, opened and compacted by the last program of each, with a
- * schedule from 3 on and a covariate from 4 on. */
+ * schedule from 3 on, a covariate from 4 on and a state in 6. */
 static void files_of_past_versions_open(void **state)
 {
     struct fixture *const fixture = *state;
@@ -425,6 +425,7 @@ static void files_of_past_versions_open(void **state)
         assert_true(ask(fixture, "SELECT count(*) FROM chunks") > 0);
         assert_int_equal(ask(fixture, "SELECT count(*) FROM schedules"), version >= 3);
         assert_int_equal(ask(fixture, "SELECT count(*) FROM covariates"), version >= 4);
+        assert_int_equal(ask(fixture, "SELECT count(*) FROM states"), version >= 6);
         struct err err = {0};
         struct store_verified verified;
         assert_ok(store_verify(fixture->folder.uri, ignore, NULL, &verified, &err), &err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/check.h"
 
+#include <inttypes.h>
 #include <sqlite3.h>
 
 #include "storage/ledger.h"
@@ -13,11 +14,31 @@ struct fixture {
     struct store *store;
 };
 
+static int64_t calibrate(struct store *store, const char *forecaster, int64_t model_id,
+                         int64_t made_ms)
+{
+    struct err err = {0};
+    int64_t number = 0;
+    char body[40];
+    snprintf(body, sizeof body, "{\"at\":%" PRId64 "}", made_ms);
+    const struct store_calibration calibration = {
+        .revision = 3, .model_id = model_id, .made_ms = made_ms, .body = body};
+    assert_ok(store_calibration_append(store, forecaster, &calibration, &number, &err),
+              &err);
+    return number;
+}
+
+/* Issues name calibration 5. */
 static int setup(void **state)
 {
     struct fixture *const fixture = mem_new(1, sizeof *fixture);
     folder_init(&fixture->folder);
+    fixture->folder.options.durability = DURABILITY_NORMAL; /* many small ones */
     fixture->store = folder_open(&fixture->folder);
+    for (int64_t number = 1; number <= 5; number++)
+        for (int k = 0; k < 2; k++)
+            assert_int_equal(calibrate(fixture->store, k ? "g" : "f", 4, 1000 * number),
+                             number);
     *state = fixture;
     return 0;
 }
@@ -252,6 +273,9 @@ static void every_changed_column_is_seen(void **state)
     struct fixture *const fixture = *state;
     struct store *const store = fixture->store;
     static const char *const CHANGE[] = {
+        "UPDATE calibrations SET chain = zeroblob(32) WHERE forecaster = 'f' AND "
+        "number = 5",
+        "UPDATE calibrations SET number = 6 WHERE forecaster = 'f' AND number = 5",
         "UPDATE issues SET revision = 9 WHERE id = 2",
         "UPDATE issues SET model_id = 9 WHERE id = 2",
         "UPDATE issues SET calibration = 9 WHERE id = 2",
@@ -281,7 +305,9 @@ static void every_changed_column_is_seen(void **state)
         struct store_issued *issued;
         size_t count;
         tamper(fixture, "DELETE FROM issues; DELETE FROM days; DELETE FROM forecasts;"
-                        "DELETE FROM sqlite_sequence");
+                        "DELETE FROM calibrations; DELETE FROM sqlite_sequence");
+        for (int64_t number = 1; number <= 5; number++)
+            calibrate(store, "f", 4, 1000 * number);
         issue(store, "f", fixture->folder.now_ms);
         issue(store, "f", fixture->folder.now_ms + 5);
         assert_newest(store, "f", INT64_MAX, fixture->folder.now_ms + 5);
@@ -353,6 +379,111 @@ static void bad_issues_are_refused(void **state)
     bad.quantile_count = 1;
     assert_err(store_issue_append(fixture->store, &bad, 0, NULL, &id, &err), &err,
                ERR_INVALID, "forecasts: ");
+    err = (struct err){0};
+    assert_err(issue_with(fixture->store, "h", 1000, 0, &id, &err), &err, ERR_CONFLICT,
+               "calibration: h has none of number 5");
+}
+
+/* ---- calibrations ------------------------------------------------------------------- */
+
+static void calibrations_are_numbered(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct store *const store = fixture->store;
+    struct err err = {0};
+    struct store_calibration one, *list;
+    size_t count;
+    assert_int_equal(calibrate(store, "f", 8, 6000), 6);
+    assert_int_equal(calibrate(store, "h", 8, 6000), 1);
+    assert_ok(store_calibration_newest(store, "f", 4, INT64_MAX, &one, &err), &err);
+    assert_int_equal(one.number, 5);
+    assert_string_equal(one.body, "{\"at\":5000}");
+    store_calibration_fini(&one);
+    assert_ok(store_calibration_newest(store, "f", 4, 3999, &one, &err), &err);
+    assert_int_equal(one.number, 3);
+    store_calibration_fini(&one);
+    assert_err(store_calibration_newest(store, "f", 4, 999, &one, &err), &err,
+               ERR_NOT_FOUND, "calibration: f has none of model 4");
+    err = (struct err){0};
+    assert_ok(store_calibration_get(store, "f", 6, &one, &err), &err);
+    assert_int_equal(one.model_id, 8);
+    assert_int_equal(one.revision, 3);
+    assert_int_equal(one.made_ms, 6000);
+    store_calibration_fini(&one);
+    assert_err(store_calibration_get(store, "h", 2, &one, &err), &err, ERR_NOT_FOUND,
+               "calibration: h has none of number 2");
+    err = (struct err){0};
+    assert_ok(store_calibrations(store, "f", 5500, 2, &list, &count, &err), &err);
+    assert_int_equal(count, 2);
+    assert_int_equal(list[0].number, 5);
+    assert_int_equal(list[1].number, 4);
+    assert_null(list[0].body);
+    free(list);
+    assert_ok(store_calibrations(store, "nobody", 5500, 2, &list, &count, &err), &err);
+    assert_int_equal(count, 0);
+}
+
+static void keep_last(void *ctx, const char *what)
+{
+    snprintf(ctx, 300, "%s", what);
+}
+
+/* Each is seen by who reads it, and by verify, which names it. */
+static void a_changed_calibration_is_named(void **state)
+{
+    struct fixture *const fixture = *state;
+    static const struct {
+        const char *sql, *says;
+        bool read; /* who reads it sees it, too */
+    } CHANGE[] = {
+        {"UPDATE calibrations SET body = '{\"at\":4001}' WHERE number = 4",
+         "calibration: number 4 of f does not match its chain", true},
+        {"UPDATE calibrations SET revision = 9 WHERE number = 4", "number 4 of f", true},
+        {"UPDATE calibrations SET model_id = 9 WHERE number = 4", "number 4 of f", true},
+        {"UPDATE calibrations SET made_ms = 9 WHERE number = 4", "number 4 of f", true},
+        {"UPDATE calibrations SET opening = x'' WHERE number = 4", "number", true},
+        {"UPDATE calibrations SET chain = zeroblob(32) WHERE number = 4", "number", true},
+        {"DELETE FROM calibrations WHERE number = 3",
+         "calibration: number 4 of f does not follow the one before", false},
+    };
+    for (size_t i = 0; i < sizeof CHANGE / sizeof *CHANGE; i++) {
+        struct store_calibration one;
+        struct store_verified verified;
+        struct err err = {0};
+        char said[300] = "";
+        tamper(fixture, "DELETE FROM calibrations");
+        for (int64_t number = 1; number <= 5; number++)
+            calibrate(fixture->store, "f", 4, 1000 * number);
+        assert_ok(store_verify(fixture->folder.uri, keep_last, said, &verified, &err),
+                  &err);
+        assert_int_equal(verified.findings, 0);
+        assert_int_equal(verified.calibrations, 5);
+        assert_int_equal(tamper(fixture, CHANGE[i].sql), 1);
+        assert_ok(store_verify(fixture->folder.uri, keep_last, said, &verified, &err),
+                  &err);
+        if (!verified.findings || !strstr(said, CHANGE[i].says))
+            fail_msg("%s: %s", CHANGE[i].sql, said);
+        const int rc = store_calibration_get(fixture->store, "f", 4, &one, &err);
+        assert_int_equal(rc, CHANGE[i].read ? -1 : 0);
+        assert_int_equal(err.code, CHANGE[i].read ? ERR_CORRUPT : 0);
+        store_calibration_fini(&one);
+    }
+}
+
+/* One that was written anew with all that follows it does not fit the issues. */
+static void a_forged_calibration_does_not_fit(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct err err = {0};
+    struct store_issued *issued;
+    size_t count;
+    issue(fixture->store, "f", fixture->folder.now_ms);
+    assert_newest(fixture->store, "f", INT64_MAX, fixture->folder.now_ms);
+    tamper(fixture, "DELETE FROM calibrations WHERE forecaster = 'f'");
+    for (int64_t number = 1; number <= 5; number++)
+        calibrate(fixture->store, "f", 4, 2000 * number);
+    assert_err(store_issue_newest(fixture->store, "f", INT64_MAX, &issued, &count, &err),
+               &err, ERR_CORRUPT, "does not match its chain");
 }
 
 int main(void)
@@ -368,6 +499,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(days_are_linked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forecast_is_small, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_issues_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(calibrations_are_numbered, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_changed_calibration_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_forged_calibration_does_not_fit, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

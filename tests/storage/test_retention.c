@@ -254,7 +254,7 @@ static void the_log_may_name_it_too(void **state)
 
 /* ---- the ledger, models, jobs ------------------------------------------------------- */
 
-static int64_t issue(struct fixture *fixture, int64_t issued_ms)
+static int64_t issue_with(struct fixture *fixture, int64_t issued_ms, int64_t calibration)
 {
     static const double QUANTILE[] = {0.5};
     const float values[] = {1.0F, 2.0F};
@@ -262,6 +262,7 @@ static int64_t issue(struct fixture *fixture, int64_t issued_ms)
     const struct store_issue what = {
         .forecaster = "f",
         .revision = 1,
+        .calibration = calibration,
         .issued_ms = issued_ms,
         .first_ms = issued_ms,
         .step_ms = 1000,
@@ -275,6 +276,40 @@ static int64_t issue(struct fixture *fixture, int64_t issued_ms)
     int64_t id;
     assert_ok(store_issue_append(fixture->store, &what, 0, NULL, &id, &err), &err);
     return id;
+}
+
+static int64_t issue(struct fixture *fixture, int64_t issued_ms)
+{
+    return issue_with(fixture, issued_ms, 0);
+}
+
+static void calibrations_stay_while_an_issue_names_them(void **state)
+{
+    struct fixture *const fixture = *state;
+    fixture->folder.options.retention.forecasts_ms = 3 * DAY_MS;
+    fixture->store = folder_open(&fixture->folder);
+    for (int day = 0; day < 9; day++) {
+        struct err err = {0};
+        int64_t number;
+        char body[] = "{}";
+        const struct store_calibration made = {
+            .revision = 1, .made_ms = START_MS + day * DAY_MS, .body = body};
+        assert_ok(store_calibration_append(fixture->store, "f", &made, &number, &err),
+                  &err);
+        issue_with(fixture, START_MS + day * DAY_MS, number / 2);
+    }
+    fixture->folder.now_ms = START_MS + 8 * DAY_MS + HOUR_MS;
+    retain(fixture->store);
+    assert_int_equal(ask(fixture, "SELECT min(calibration) FROM issues"), 3);
+    assert_int_equal(ask(fixture, "SELECT min(number) FROM calibrations"), 3);
+    assert_int_equal(ask(fixture, "SELECT max(number) FROM calibrations"), 9);
+    assert_sound(fixture);
+    /* The newest stays for what comes, and numbers go on. */
+    fixture->folder.now_ms = START_MS + 30 * DAY_MS;
+    retain(fixture->store);
+    assert_int_equal(ask(fixture, "SELECT count(*) FROM calibrations"), 1);
+    assert_int_equal(ask(fixture, "SELECT number FROM calibrations"), 9);
+    assert_sound(fixture);
 }
 
 static void days_of_the_ledger_go_whole(void **state)
@@ -524,6 +559,7 @@ int main(void)
         TEST(a_batch_may_name_a_series_that_went),
         TEST(the_log_may_name_it_too),
         TEST(days_of_the_ledger_go_whole),
+        TEST(calibrations_stay_while_an_issue_names_them),
         TEST(old_models_and_jobs_go),
         TEST(revisions_go_with_their_samples),
         TEST(a_budget_is_kept_by_the_oldest),
