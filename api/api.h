@@ -120,6 +120,14 @@ void serving_free(struct serving *serving);
 void serving_changed(struct serving *serving, const char *forecaster);
 
 /*
+ * Bands adapt: lays what the model that serves has issued beside what has come since, and
+ * where that asks for it appends a calibration to the ledger, which forecasts from then on
+ * name.  Too little to tell from, or no model yet, is no error.  For every series at most
+ * a factor each for both sides of the median, in each bucket of the horizon.
+ */
+int serving_calibrate(struct serving *serving, const char *forecaster, struct err *err);
+
+/*
  * Computes a forecast of now and appends it to the ledger.  job_id and result as in
  * storage.h; result NULL: what was issued.  ERR_NOT_FOUND, ERR_CONFLICT (no model yet;
  * says what to do).

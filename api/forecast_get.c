@@ -16,6 +16,7 @@
 #include "api/query.h"
 #include "api/rules.h"
 #include "api/server.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 struct wish {
@@ -161,6 +162,7 @@ static int from_issued(const struct store_issued *issued, size_t count,
     out->issue_id = issued->issue_id;
     out->revision = issued->revision;
     out->model_id = issued->model_id;
+    out->calibration = issued->calibration;
     out->issued_ms = issued->issued_ms;
     out->first_ms = issued->first_ms;
     out->step_ms = issued->step_ms;
@@ -295,7 +297,12 @@ int issue_post(struct request *req, struct reply *reply, struct err *err)
 {
     const struct forecast_wish everything = {0};
     struct forecast forecast;
-    if (query_none(req, err) || compute(req, &everything, true, &forecast, err))
+    struct err why = {0};
+    if (query_none(req, err))
+        return -1;
+    if (serving_calibrate(req->api->config.serving, req->name, &why))
+        log_warn("bands stay as they are forecaster=%s: %s", req->name, why.msg);
+    if (compute(req, &everything, true, &forecast, err))
         return -1;
     forecast_reply(&forecast, FORECAST_JSON, reply);
     forecast_fini(&forecast);

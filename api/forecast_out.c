@@ -127,14 +127,14 @@ static json_t *forecast_json(const struct forecast *f)
         json_array_append_new(quantiles, json_real(f->quantiles[q]));
     for (size_t i = 0; i < f->count; i++)
         json_array_append_new(list, series_json(f, &f->series[i]));
-    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:o, s:o, s:o}",
-                     "forecaster", word_json(f->forecaster), "revision",
-                     (json_int_t)f->revision, "issue",
-                     f->issue_id ? json_integer(f->issue_id) : json_null(), "issued",
-                     json_time(f->issued_ms), "model", model_json(f), "supposed",
-                     names_json(f, NULL), "watermark", json_time(f->watermark_ms), "step",
-                     duration_format(f->step_ms, step), "horizon", (json_int_t)f->steps,
-                     "quantiles", quantiles, "times", times, "forecasts", list);
+    return json_pack(
+        "{s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:I, s:o, s:o, s:o}", "forecaster",
+        word_json(f->forecaster), "revision", (json_int_t)f->revision, "issue",
+        f->issue_id ? json_integer(f->issue_id) : json_null(), "issued",
+        json_time(f->issued_ms), "model", model_json(f), "calibration",
+        (json_int_t)f->calibration, "supposed", names_json(f, NULL), "watermark",
+        json_time(f->watermark_ms), "step", duration_format(f->step_ms, step), "horizon",
+        (json_int_t)f->steps, "quantiles", quantiles, "times", times, "forecasts", list);
 }
 
 /* ---- rows and csv ---------------------------------------------------------------- */

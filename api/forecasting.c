@@ -171,6 +171,7 @@ static int check_wish(const struct served *served, const struct forecast_wish *w
     memcpy(out->forecaster, f->name, sizeof out->forecaster);
     out->revision = served->revision;
     out->model_id = served->model_id;
+    out->calibration = served->calibration.number;
     out->hash_known = true;
     memcpy(out->model_hash, served->hash, sizeof out->model_hash);
     out->step_ms = f->step_ms;
@@ -241,8 +242,10 @@ static int compute(struct serving *s, struct served *served, const struct grid *
         err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu series", tail->cols);
         goto out;
     }
-    for (size_t c = 0; c < tail->cols; c++)
+    for (size_t c = 0; c < tail->cols; c++) {
         answers[c].values = values + c * numbers;
+        answers[c].stretch = calibration_find(&served->calibration, tail->names[c]);
+    }
     rc = run_model(s, served, tail, out, answers, err);
     if (rc == 0)
         take_answers(tail, answers, spec, out);
@@ -341,6 +344,7 @@ int serving_append(struct serving *s, struct forecast *f, int64_t job_id,
         .forecaster = f->forecaster,
         .revision = f->revision,
         .model_id = f->model_id,
+        .calibration = f->calibration,
         .issued_ms = f->issued_ms,
         .first_ms = f->first_ms,
         .step_ms = f->step_ms,

@@ -36,8 +36,8 @@ request_handler covariates_get, covariate_get, covariate_put, covariate_delete;
 request_handler forecast_get, forecast_post, issue_post, train_post, backtest_post;
 request_handler jobs_get, job_get, job_delete, job_events;
 
-/* accuracy_route.c */
-request_handler accuracy_get;
+/* accuracy_route.c, calibrations_route.c */
+request_handler accuracy_get, calibrations_get, calibration_get;
 
 /* crossings_route.c, anomalies_route.c */
 request_handler crossings_get_one, crossings_get_all, anomalies_get;

@@ -211,6 +211,7 @@ static size_t choose(const struct matured_wish *wish, struct store_issue_line *l
         const int64_t end_ms = line->first_ms + (int64_t)line->steps * line->step_ms;
         if (line->issued_ms >= wish->from_ms &&
             (!wish->revision || line->revision == wish->revision) &&
+            (!wish->model_id || line->model_id == wish->model_id) &&
             (!wish->whole || end_ms <= wish->as_of_ms))
             lines[kept++] = *line;
     }

@@ -29,6 +29,7 @@ struct matured_wish {
     int64_t from_ms, to_ms; /* issued in [from, to) */
     int64_t as_of_ms;       /* nothing that came later counts, issues included */
     int64_t revision;       /* only issues of this one; 0: of any */
+    int64_t model_id;       /* the same */
     bool whole;             /* only issues all of whose targets have come */
     size_t most;            /* thinned out evenly to at most so many; 0: all */
 };

@@ -36,6 +36,7 @@ void served_fini(struct served *served)
     for (size_t i = 0; i < served->idle_count; i++)
         forecaster_work_free(served->idle[i]);
     model_free(served->model);
+    calibration_fini(&served->calibration);
     forecaster_fini(&served->definition);
 }
 
@@ -166,7 +167,10 @@ static int load_model(struct serving *s, const char *name, struct served *out,
     store_model_fini(&stored);
     if (out->model && other) /* the definition changed between the two reads */
         return err_set(err, ERR_BUSY, "forecaster %s is being changed", name);
-    return out->model ? 0 : -1;
+    if (!out->model)
+        return -1;
+    return calibration_in_force(s->store, name, out->model_id, INT64_MAX,
+                                &out->calibration, err);
 }
 
 static struct served *cached(struct serving *s, const char *forecaster, uint64_t *changes)

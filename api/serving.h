@@ -6,6 +6,7 @@
 #define SERVING_H
 
 #include "api/api.h"
+#include "api/calibration.h"
 #include "api/known.h"
 
 /* A published model with all that belongs to it.  Read-only while held. */
@@ -14,6 +15,7 @@ struct served {
     struct model *model;
     int64_t revision, model_id, published_ms, watermark_ms;
     unsigned char hash[STORE_HASH_SIZE];
+    struct calibration calibration; /* in force */
 
     /* serving.c's, under its lock */
     int holds;
@@ -28,8 +30,8 @@ struct served *serving_get(struct serving *serving, const char *forecaster,
                            struct err *err) __attribute__((warn_unused_result));
 void serving_put(struct serving *serving, struct served *served);
 
-/* Frees a served of the caller's own, that no cache holds: definition, model, work
- * spaces. */
+/* Frees a served of the caller's own, that no cache holds: definition, model, calibration,
+ * work spaces. */
 void served_fini(struct served *served);
 
 /* A work space of a held model, made when none is idle, and back. */
@@ -59,6 +61,7 @@ struct forecast {
     char forecaster[FORECASTER_NAME_MAX];
     int64_t issue_id; /* 0: not in the ledger */
     int64_t revision, model_id, issued_ms;
+    int64_t calibration;  /* 0: none */
     int64_t watermark_ms; /* the newest sample it could know; 0: not known */
     bool hash_known;
     unsigned char model_hash[STORE_HASH_SIZE];

@@ -124,12 +124,16 @@ static int on_progress(void *ctx, const struct model_progress *p)
 
 /* ---- one job ----------------------------------------------------------------------- */
 
-/* Issues, then looks back at what was issued before. */
+/* Looks back at how wide its bands should be, issues, then looks at whether to train. */
 static int forecast_job_run(const struct job_run *run, struct err *err)
 {
     int64_t issue_id;
     struct err why = {0};
     bool queued = false;
+    if (serving_calibrate(run->serving, run->job->forecaster, &why))
+        log_warn("bands stay as they are forecaster=%s: %s", run->job->forecaster,
+                 why.msg);
+    why = (struct err){0};
     if (serving_issue(run->serving, run->job->forecaster, run->job->id, NULL, &issue_id,
                       err))
         return -1;
