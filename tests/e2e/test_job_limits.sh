@@ -10,7 +10,7 @@ definition() {
              {"epochs": %s, "patience": %s, "steps_per_epoch": %s, "batch": 4}}' "$1" "$1" "$2"
 }
 
-configure '[jobs]\ntimeout = 10s\n'
+configure '[train]\nthreads = 1\n[jobs]\ntimeout = 6s\n'
 start
 wave 500 2 >"$tmp/wave.csv"
 request POST "/v1/import?history=true" --data-binary @"$tmp/wave.csv" -H 'Content-Type: text/csv'
@@ -33,7 +33,7 @@ check "one more is told to come later" problem 503 "" "at most 64 listen"
 
 check "a job past its time ends" wait_for 30 job_ended "$long"
 check "as failed, and says what limit it passed" \
-    is '.state + ": " + .error' 'failed: timeout: it ran longer than 10s ([jobs] timeout)'
+    is '.state + ": " + .error' 'failed: timeout: it ran longer than 6s ([jobs] timeout)'
 check "the one behind it is done" wait_for 30 job_ended "$short"
 check "well" is .state done
 check "no checkpoint is left" [ "$(find "$tmp/state/checkpoints" -type f | wc -l)" = 0 ]

@@ -16,7 +16,7 @@ printf '#!/bin/sh\nexec %s/tests/tools/under_notify %s "$@" >%s\n' "${BUILD:-bui
     >"$tmp/frwkvd"
 chmod +x "$tmp/frwkvd"
 frwkvd=$tmp/frwkvd
-configure
+configure '[train]\nthreads = 1\n'
 start
 frwkvd=$program
 wave 500 2 >"$tmp/wave.csv"

@@ -7,7 +7,7 @@
 
 tones 700 3 >"$tmp/wave.csv"
 definition='{"select": "load", "step": "1h", "lookback": 96, "horizon": 24,
-  "settings": {"epochs": 5, "patience": 5, "steps_per_epoch": '${STEPS:-300}', "batch": 4,
+  "settings": {"epochs": 5, "patience": 5, "steps_per_epoch": '${STEPS:-200}', "batch": 4,
                "learning_rate": 0.002}}'
 
 # begin -- a fresh daemon with data and a definition.
@@ -66,7 +66,7 @@ disturbed() {
     stop
 }
 
-configure '[train]\ncheckpoint_every = 1s\n'
+configure '[train]\nthreads = 1\ncheckpoint_every = 1s\n'
 begin
 check "an undisturbed training ends" wait_for 240 job_ended "$id"
 check "well" is .state done
