@@ -108,15 +108,20 @@ int accuracy_read(struct store *store, const struct accuracy_wish *wish,
                   struct accuracy *out, struct err *err)
 {
     const int64_t day_ms = grid_floor_ms(wish->as_of_ms, DAY_MS);
-    *out = (struct accuracy){.from_ms = day_ms - (wish->days - 1) * DAY_MS,
-                             .as_of_ms = wish->as_of_ms};
     const struct matured_wish all = {.forecaster = wish->forecaster,
                                      .series = wish->series,
-                                     .from_ms = out->from_ms,
+                                     .from_ms = day_ms - (wish->days - 1) * DAY_MS,
                                      .to_ms = day_ms + DAY_MS,
                                      .as_of_ms = wish->as_of_ms};
+    return accuracy_matured(store, &all, out, err);
+}
+
+int accuracy_matured(struct store *store, const struct matured_wish *wish,
+                     struct accuracy *out, struct err *err)
+{
     struct accuracy_sums sums = {0};
-    const int rc = matured_each(store, &all, add_issue, &sums, err);
+    *out = (struct accuracy){.from_ms = wish->from_ms, .as_of_ms = wish->as_of_ms};
+    const int rc = matured_each(store, wish, add_issue, &sums, err);
     if (rc == 0)
         fill(out, &sums);
     accuracy_sums_fini(&sums);

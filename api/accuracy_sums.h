@@ -36,4 +36,8 @@ void accuracy_sums_issue(struct accuracy_sums *sums, const struct matured_issue 
 void accuracy_sums_add(struct accuracy_sums *sums, const struct accuracy_sums *more,
                        const char *series);
 
+/* accuracy_read() of whatever issues are wished for (accuracy.c). */
+int accuracy_matured(struct store *store, const struct matured_wish *wish,
+                     struct accuracy *out, struct err *err);
+
 #endif

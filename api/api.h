@@ -191,9 +191,14 @@ struct api_credentials {
     const char *user, *password, *token;
 };
 
+/* Figures for /metrics: each(each_ctx, name, value), names as store_figures() has them. */
+typedef void api_figures(void *ctx,
+                         void (*each)(void *each_ctx, const char *name, double value),
+                         void *each_ctx);
+
 /* Copied by api_start(), but what it points to (texts, store, serving, the contexts) is
  * borrowed until api_stop() has returned.  Nothing here may be NULL but contexts, reload,
- * credentials, and address where listen_fd is given. */
+ * figures, credentials, and address where listen_fd is given. */
 struct api_config {
     const char *address;       /* "127.0.0.1:9797", "[::1]:0" */
     int listen_fd;             /* -1, or a socket handed over by systemd */
@@ -219,6 +224,9 @@ struct api_config {
      * NULL: there are none. */
     int (*reload)(void *ctx, char **report, struct err *err);
     void *reload_ctx;
+    /* What the process around the server counts; NULL: nothing. */
+    api_figures *figures;
+    void *figures_ctx;
 };
 
 struct api;

@@ -24,6 +24,7 @@
 #include "api/problem.h"
 #include "api/routes.h"
 #include "api/server.h"
+#include "api/standing.h"
 #include "api/events.h"
 #include "api/stream.h"
 #include "base/log.h"
@@ -338,6 +339,7 @@ static void api_free(struct api *api)
     workers_stop(api->intake);
     metrics_free(api->metrics);
     crossings_cache_free(api->crossings);
+    standings_free(api->standings);
     pthread_cond_destroy(&api->watch_wake);
     pthread_cond_destroy(&api->ended);
     pthread_mutex_destroy(&api->lock);
@@ -358,6 +360,7 @@ struct api *api_start(const struct api_config *config, struct err *err)
     api->port = listen_port(fd);
     api->metrics = metrics_new();
     api->crossings = crossings_cache_new();
+    api->standings = standings_new();
     pthread_mutex_init(&api->lock, NULL);
     pthread_cond_init(&api->ended, NULL);
     pthread_cond_init(&api->watch_wake, NULL);

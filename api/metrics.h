@@ -16,7 +16,8 @@
 struct metrics;
 struct route;
 struct exposition;
-struct serving;
+struct api;
+struct api_config;
 
 struct metrics *metrics_new(void) __attribute__((warn_unused_result));
 void metrics_free(struct metrics *metrics);
@@ -59,10 +60,10 @@ void metrics_request(struct metrics *metrics, const struct route *route, unsigne
 
 /* ---- what others count, as families of their own (exposition.h) ------------------------ */
 
-void metrics_write_store(struct exposition *out, struct store *store);
+/* Of the store, and of the process around the server (api.h). */
+void metrics_write_store(struct exposition *out, const struct api_config *config);
 /* Loads the models that serve, where they are not in memory yet. */
-int metrics_write_models(struct exposition *out, struct serving *serving,
-                         struct store *store, struct err *err);
+int metrics_write_models(struct exposition *out, struct api *api, struct err *err);
 int metrics_write_jobs(struct exposition *out, struct store *store, struct err *err);
 
 #endif

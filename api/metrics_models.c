@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Forecasters, the models that serve them and how these were judged, and jobs, as metrics.
+ * Forecasters, the models that serve them, how these were judged and how their forecasts
+ * come true, and jobs, as metrics.
  */
 #include "api/metrics.h"
 
@@ -10,7 +11,8 @@
 #include <string.h>
 
 #include "api/exposition.h"
-#include "api/serving.h"
+#include "api/server.h"
+#include "api/standing.h"
 #include "base/mem.h"
 
 enum { JOBS_COUNTED = 1000 };
@@ -20,8 +22,9 @@ enum { JOBS_COUNTED = 1000 };
 /* Of one forecaster; without a model only the name counts. */
 struct state {
     char *name;
-    struct served *served; /* held, or NULL */
-    int64_t issued_ms;     /* of the newest issue; 0: none */
+    struct served *served;    /* held, or NULL */
+    int64_t issued_ms;        /* of the newest issue; 0: none */
+    struct standing standing; /* zeroes without both */
 };
 
 static const struct model_report *report_of(const struct state *state)
@@ -65,6 +68,21 @@ static double issued(const struct state *s)
     return s->issued_ms ? (double)s->issued_ms / 1e3 : (double)NAN;
 }
 
+static double calibrated(const struct state *s)
+{
+    return s->served ? (double)s->served->calibration.number : (double)NAN;
+}
+
+static double banded(const struct state *s)
+{
+    return s->issued_ms ? (double)s->standing.judged : (double)NAN;
+}
+
+static double outside(const struct state *s)
+{
+    return s->issued_ms ? (double)s->standing.anomalies : (double)NAN;
+}
+
 /* The mean skill of those who serve, over all that could be judged. */
 static double skill(const struct state *s)
 {
@@ -97,6 +115,12 @@ static const struct {
      skill},
     {"frwkvd_forecast_issued_timestamp_seconds",
      "When a forecast was last issued, since 1970.", issued},
+    {"frwkvd_calibration_version",
+     "Number of the calibration that stretches the bands; 0: they are as judged.",
+     calibrated},
+    {"frwkvd_anomalies_judged",
+     "Observations of the last day of which a band had been issued.", banded},
+    {"frwkvd_anomalies", "Of these, how many lay outside their band.", outside},
 };
 
 static void write_judgement(struct exposition *out, const struct state *states,
@@ -133,6 +157,47 @@ static void write_judgement(struct exposition *out, const struct state *states,
     }
 }
 
+/* Of all series of a forecaster together. */
+static void write_standing(struct exposition *out, const struct state *states,
+                           size_t count)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } live[] = {
+        {"frwkvd_live_values",
+         "Observations laid beside issues of the last ten horizons, by part of the "
+         "horizon: "
+         "0 to 3, to its eighth, quarter, half and end.",
+         offsetof(struct accuracy_row, values)},
+        {"frwkvd_live_mase",
+         "Mean error of the median, scaled by that of repeating the season before the "
+         "issue; of all series.",
+         offsetof(struct accuracy_row, mase)},
+        {"frwkvd_live_quantile_loss_ratio",
+         "Weighted quantile loss: of all quantiles, over the observations' size.",
+         offsetof(struct accuracy_row, wql)},
+        {"frwkvd_live_coverage_ratio", "Share of observations inside the outermost band.",
+         offsetof(struct accuracy_row, coverage)},
+        {"frwkvd_live_coverage_promised_ratio", "What that share should be.",
+         offsetof(struct accuracy_row, nominal)},
+    };
+    static const char *const buckets[1 + MODEL_BUCKETS] = {"all", "0", "1", "2", "3"};
+    for (size_t l = 0; l < sizeof live / sizeof *live; l++) {
+        exposition_family(out, live[l].name, FAMILY_GAUGE, live[l].help);
+        for (size_t i = 0; i < count; i++)
+            for (size_t b = 0; b <= MODEL_BUCKETS; b++) {
+                const struct accuracy_row *const row = &states[i].standing.rows[b];
+                double value;
+                memcpy(&value, (const char *)row + live[l].offset, sizeof value);
+                if (row->values == 0 || isnan(value))
+                    continue;
+                put_name(out, live[l].name, states[i].name);
+                page_add(&out->page, ",bucket=\"%s\"} %.9g\n", buckets[b], value);
+            }
+    }
+}
+
 static void write_states(struct exposition *out, const struct state *states, size_t count)
 {
     exposition_one(out, "frwkvd_forecasters", FAMILY_GAUGE, "Forecasters defined.",
@@ -148,44 +213,49 @@ static void write_states(struct exposition *out, const struct state *states, siz
         }
     }
     write_judgement(out, states, count);
+    write_standing(out, states, count);
 }
 
-static int read_state(struct serving *serving, struct store *store, struct state *state,
-                      struct err *err)
+static int read_state(struct api *api, struct state *state, struct err *err)
 {
     struct store_issue_line *lines = NULL;
     size_t count = 0;
     struct err none = {0};
     /* Without a model there is none to be judged; one that fails its check shows by its
      * absence here and by every forecast's 500. */
-    state->served = serving_get(serving, state->name, &none);
-    if (store_issues(store, state->name, TIME_MAX_MS, TIME_MAX_MS, 1, &lines, &count,
-                     err))
+    state->served = serving_get(api->config.serving, state->name, &none);
+    if (store_issues(api->config.store, state->name, TIME_MAX_MS, TIME_MAX_MS, 1, &lines,
+                     &count, err))
         return -1;
+    const int64_t issue_id = count ? lines[0].issue_id : 0;
     state->issued_ms = count ? lines[0].issued_ms : 0;
     free(lines);
+    /* A damaged ledger is told by who asks for it, and by verify; not by a scrape that
+     * fails. */
+    if (state->served && issue_id)
+        standing_read(api->standings, api->config.serving, state->served, issue_id,
+                      &state->standing, &none);
     return 0;
 }
 
-int metrics_write_models(struct exposition *out, struct serving *serving,
-                         struct store *store, struct err *err)
+int metrics_write_models(struct exposition *out, struct api *api, struct err *err)
 {
     struct store_forecaster *stored = NULL;
     size_t count = 0;
-    if (store_forecasters(store, &stored, &count, err))
+    if (store_forecasters(api->config.store, &stored, &count, err))
         return -1;
     struct state *const states = mem_new(count, sizeof *states);
     int rc = 0;
     for (size_t i = 0; i < count; i++) {
         states[i].name = mem_text(stored[i].name);
         if (rc == 0)
-            rc = read_state(serving, store, &states[i], err);
+            rc = read_state(api, &states[i], err);
         store_forecaster_fini(&stored[i]);
     }
     if (rc == 0)
         write_states(out, states, count);
     for (size_t i = 0; i < count; i++) {
-        serving_put(serving, states[i].served);
+        serving_put(api->config.serving, states[i].served);
         free(states[i].name);
     }
     free(states);

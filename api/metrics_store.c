@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store's figures as metrics: commits, its queue, the write-ahead log, memory, chunks.
+ * Operating figures as metrics.  Of the store: commits, its queue, the write-ahead log,
+ * memory, chunks; of the process around the server: reloads, the scheduler.
  */
 #include "api/metrics.h"
 
 #include <string.h>
 
+#include "api/api.h"
 #include "api/exposition.h"
 
 static const struct figure {
@@ -49,6 +51,16 @@ static const struct figure {
     FIGURE("series_limit", "Series that there may be."),
     FIGURE("database_bytes", "Size of the database file."),
 #undef FIGURE
+    {"frwkvd_reloads_total",
+     "Times the configuration and the files of forecasters were read again."},
+    {"frwkvd_reload_success_timestamp_seconds",
+     "When they were last accepted, at the start or again, since 1970."},
+    {"frwkvd_scheduler_looks_total", "Times the scheduler looked at what is due."},
+    {"frwkvd_scheduler_failures_total",
+     "Times it could not see to a forecaster, or to all of them."},
+    {"frwkvd_scheduler_jobs_queued_total", "Jobs it queued."},
+    {"frwkvd_part_silent_seconds",
+     "For how long each part that feeds the watchdog has shown no sign of life."},
 };
 
 static bool ends_in(const char *name, size_t len, const char *suffix, size_t *without)
@@ -97,8 +109,10 @@ static void write_figure(void *ctx, const char *name, double value)
     page_add(&w->out->page, "%s %.17g\n", name, value);
 }
 
-void metrics_write_store(struct exposition *out, struct store *store)
+void metrics_write_store(struct exposition *out, const struct api_config *config)
 {
     struct writing writing = {.out = out};
-    store_figures(store, write_figure, &writing);
+    store_figures(config->store, write_figure, &writing);
+    if (config->figures)
+        config->figures(config->figures_ctx, write_figure, &writing);
 }

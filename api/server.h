@@ -15,6 +15,7 @@
 
 struct MHD_Daemon;
 struct crossings_cache;
+struct standings;
 struct events;
 struct request;
 
@@ -24,6 +25,7 @@ struct api {
     struct workers *workers;
     struct events *events;
     struct crossings_cache *crossings;
+    struct standings *standings;
     struct workers *intake; /* takes samples: many senders must not hold up queries */
     struct MHD_Daemon *daemon;
     int port;

@@ -2,6 +2,7 @@
 #include "daemon/instance.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -163,12 +164,21 @@ static void wake(void *ctx)
         scheduler_wake(instance->scheduler);
 }
 
+static void note_accepted(struct instance *instance)
+{
+    const struct clock clock = clock_real();
+    atomic_store(&instance->accepted_ms, clock_now_ms(&clock));
+}
+
 int instance_reload(struct instance *instance, char **report, struct err *err)
 {
     pthread_mutex_lock(&instance->reloading);
     const int result =
         reload_again(instance->config, instance->store, instance->serving, report, err);
     pthread_mutex_unlock(&instance->reloading);
+    atomic_fetch_add(result ? &instance->reloads_refused : &instance->reloads, 1);
+    if (result == 0)
+        note_accepted(instance);
     wake(instance);
     return result;
 }
@@ -176,6 +186,50 @@ int instance_reload(struct instance *instance, char **report, struct err *err)
 static int on_reload(void *ctx, char **report, struct err *err)
 {
     return instance_reload(ctx, report, err);
+}
+
+enum { PARTS = 4 };
+
+/* What must go round, and for how long it has been silent. */
+struct part {
+    const char *label, *name;
+    int64_t silent_ms;
+};
+
+static void parts_of(const struct instance *instance, struct part out[static PARTS])
+{
+    const int64_t now_ms = time_monotonic_ms();
+    const struct part parts[PARTS] = {
+        {"runner_long", "the runner of long jobs",
+         now_ms - runner_beat_ms(instance->runner_long)},
+        {"runner_short", "the runner of short jobs",
+         now_ms - runner_beat_ms(instance->runner_short)},
+        {"scheduler", "the scheduler", now_ms - scheduler_beat_ms(instance->scheduler)},
+        {"writer", "the store's writer", store_busy_ms(instance->store)},
+    };
+    memcpy(out, parts, sizeof parts);
+}
+
+static void figures(void *ctx,
+                    void (*each)(void *each_ctx, const char *name, double value),
+                    void *each_ctx)
+{
+    const struct instance *const instance = ctx;
+    struct part parts[PARTS];
+    each(each_ctx, "frwkvd_reloads_total{result=\"accepted\"}",
+         (double)atomic_load(&instance->reloads));
+    each(each_ctx, "frwkvd_reloads_total{result=\"refused\"}",
+         (double)atomic_load(&instance->reloads_refused));
+    each(each_ctx, "frwkvd_reload_success_timestamp_seconds",
+         (double)atomic_load(&instance->accepted_ms) / 1e3);
+    scheduler_figures(instance->scheduler, each, each_ctx);
+    parts_of(instance, parts);
+    for (size_t i = 0; i < PARTS; i++) {
+        char name[80];
+        snprintf(name, sizeof name, "frwkvd_part_silent_seconds{part=\"%s\"}",
+                 parts[i].label);
+        each(each_ctx, name, (double)parts[i].silent_ms / 1e3);
+    }
 }
 
 static int listen_start(struct instance *instance, const struct config *config,
@@ -210,6 +264,8 @@ static int listen_start(struct instance *instance, const struct config *config,
         .wake_ctx = instance,
         .reload = options->schedules ? on_reload : NULL,
         .reload_ctx = instance,
+        .figures = options->schedules ? figures : NULL,
+        .figures_ctx = instance,
     };
     if (folder_make(instance->imports, err) == 0)
         instance->api = api_start(&api, err);
@@ -230,6 +286,7 @@ int instance_start(struct instance *instance, const struct config *config,
         (options->jobs && jobs_start(instance, config, err)) ||
         (options->schedules && schedules_start(instance, err)))
         goto fail;
+    note_accepted(instance);
     if (listen_start(instance, config, options, err))
         goto fail;
     return 0;
@@ -240,18 +297,10 @@ fail:
 
 int64_t instance_silent_ms(const struct instance *instance, const char **part)
 {
-    const int64_t now_ms = time_monotonic_ms();
-    const struct {
-        const char *name;
-        int64_t silent_ms;
-    } parts[] = {
-        {"the runner of long jobs", now_ms - runner_beat_ms(instance->runner_long)},
-        {"the runner of short jobs", now_ms - runner_beat_ms(instance->runner_short)},
-        {"the scheduler", now_ms - scheduler_beat_ms(instance->scheduler)},
-        {"the store's writer", store_busy_ms(instance->store)},
-    };
+    struct part parts[PARTS];
+    parts_of(instance, parts);
     size_t worst = 0;
-    for (size_t i = 1; i < sizeof parts / sizeof parts[0]; i++)
+    for (size_t i = 1; i < PARTS; i++)
         if (parts[i].silent_ms > parts[worst].silent_ms)
             worst = i;
     *part = parts[worst].name;

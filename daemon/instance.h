@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -34,6 +35,8 @@ struct instance {
     char *imports;               /* folder; the interface keeps a pointer to it */
     const struct config *config; /* borrowed until instance_stop() */
     pthread_mutex_t reloading;
+    atomic_uint_fast64_t reloads, reloads_refused;
+    atomic_int_fast64_t accepted_ms; /* when the files were last; of the clock */
     struct credentials credentials;
 };
 

@@ -263,7 +263,16 @@ struct scheduler {
     bool woken;
     atomic_bool stop;
     atomic_int_fast64_t beat_ms;
+    atomic_uint_fast64_t looks, failures, jobs;
 };
+
+void scheduler_figures(const struct scheduler *s,
+                       void (*each)(void *ctx, const char *name, double value), void *ctx)
+{
+    each(ctx, "frwkvd_scheduler_looks_total", (double)atomic_load(&s->looks));
+    each(ctx, "frwkvd_scheduler_failures_total", (double)atomic_load(&s->failures));
+    each(ctx, "frwkvd_scheduler_jobs_queued_total", (double)atomic_load(&s->jobs));
+}
 
 int64_t scheduler_beat_ms(const struct scheduler *s)
 {
@@ -305,8 +314,12 @@ static void *scheduler_main(void *arg)
         if (take_woken(s) || now_ms >= next_ms || now_ms < last_ms) {
             struct err err = {0};
             size_t queued = 0;
-            if (scheduler_look(s->store, s->clock, &queued, &next_ms, &err))
+            if (scheduler_look(s->store, s->clock, &queued, &next_ms, &err)) {
                 log_error("cannot look at the schedules: %s", err.msg);
+                atomic_fetch_add(&s->failures, 1);
+            }
+            atomic_fetch_add(&s->looks, 1);
+            atomic_fetch_add(&s->jobs, queued);
             last_ms = now_ms;
             if (queued)
                 s->queued(s->ctx);

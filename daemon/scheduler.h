@@ -32,6 +32,11 @@ enum { SCHEDULER_GRACE_MS = 60000 };
 int scheduler_look(struct store *store, struct clock clock, size_t *queued,
                    int64_t *next_ms, struct err *err);
 
+/* Figures for /metrics (api.h). */
+void scheduler_figures(const struct scheduler *scheduler,
+                       void (*each)(void *ctx, const char *name, double value),
+                       void *ctx);
+
 /* A thread that looks when something is due, and when woken.  queued(ctx): there are new
  * jobs. */
 struct scheduler *scheduler_start(struct store *store, struct clock clock,

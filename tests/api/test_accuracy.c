@@ -259,6 +259,60 @@ static void test_rows(void **state)
     check_rows(f, earlier_ms);
 }
 
+/* The value of a metric's sample. */
+static double metric(const struct answer *a, const char *sample)
+{
+    char *const line = mem_printf("\n%s ", sample);
+    const char *const at = strstr(a->body, line);
+    if (!at)
+        fail_msg("/metrics lacks %s", sample);
+    const double value = strtod(at + strlen(line), NULL);
+    free(line);
+    return value;
+}
+
+/* /metrics says the same of all series together, and follows. */
+static void test_metrics(void **state)
+{
+    struct fixture *const f = *state;
+    static const char *const buckets[] = {"0", "1", "2", "3", "all"};
+    static const struct {
+        const char *metric, *key;
+    } pairs[] = {{"frwkvd_live_values", "values"},
+                 {"frwkvd_live_mase", "mase"},
+                 {"frwkvd_live_quantile_loss_ratio", "wql"},
+                 {"frwkvd_live_coverage_ratio", "coverage"},
+                 {"frwkvd_live_coverage_promised_ratio", "nominal"}};
+    live(f);
+    struct answer rows = get(f, WEB "/accuracy"), text = get(f, "/metrics");
+    assert_status(text, 200);
+    for (int b = 0; b < 5; b++)
+        for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+            char *const sample = mem_printf("%s{forecaster=\"web\",bucket=\"%s\"}",
+                                            pairs[i].metric, buckets[b]);
+            assert_close(metric(&text, sample),
+                         figure(row_of(&rows, NULL, b), pairs[i].key), 1e-8);
+            free(sample);
+        }
+    struct answer odd = get(f, WEB "/anomalies");
+    const double before = metric(&text, "frwkvd_anomalies{forecaster=\"web\"}");
+    assert_close(before, (double)number(&odd, "of"), 0);
+    assert_close(metric(&text, "frwkvd_anomalies_judged{forecaster=\"web\"}"),
+                 (double)number(&odd, "judged"), 0);
+    answer_fini(&odd);
+    answer_fini(&rows);
+    answer_fini(&text);
+    /* What comes late shows with the next step; until then the same is said again. */
+    sample_put(f, FIXTURE_NOW + (HOURS - 1) * HOUR_MS, 400);
+    text = get(f, "/metrics");
+    assert_close(metric(&text, "frwkvd_anomalies{forecaster=\"web\"}"), before, 0);
+    answer_fini(&text);
+    f->now_ms += HOUR_MS;
+    text = get(f, "/metrics");
+    assert_true(metric(&text, "frwkvd_anomalies{forecaster=\"web\"}") != before);
+    answer_fini(&text);
+}
+
 static void test_forms(void **state)
 {
     struct fixture *const f = *state;
@@ -451,6 +505,7 @@ int main(void)
     model_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rows, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_metrics, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_forms, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_anomalies, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_observed, fixture_setup, fixture_teardown),

@@ -2,13 +2,15 @@
 /* GET /metrics as a reader of each format takes it apart. */
 #include "tests/api/issued.h"
 
+enum { FAMILIES_MAX = 128 };
+
 static const char openmetrics[] =
     "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n";
 
 /* Every sample stands under its own family, and each family comes once, with its help. */
 static void check_families(char *text, bool open)
 {
-    char family[128] = "", type[16] = "", seen[64][128];
+    char family[128] = "", type[16] = "", seen[FAMILIES_MAX][128];
     size_t families = 0, samples = 0;
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line;
@@ -17,7 +19,7 @@ static void check_families(char *text, bool open)
             assert_true(open);
             assert_int_equal(*rest, '\0');
         } else if (!strncmp(line, "# HELP ", 7)) {
-            assert_true(families < 64);
+            assert_true(families < FAMILIES_MAX);
             assert_int_equal(sscanf(line, "# HELP %127s", family), 1);
             if (strstr(line, "Operating figure of the store."))
                 fail_msg("%s has no help in api/metrics_store.c", family);

@@ -19,6 +19,12 @@ request POST /v1/forecasters/web/train
 check "a training begins" [ "$status" = 202 ]
 check "it ends" wait_for 120 job_ended 1
 post /v1/samples '{"samples": [{"series": "x", "time": "2999-01-01T00:00:00Z", "value": 1}]}'
+request POST /-/reload
+check "a reload is accepted" [ "$status" = 200 ]
+mkdir -p "${conf%.conf}.d"
+echo nonsense >"${conf%.conf}.d/bad.conf"
+request POST /-/reload
+check "another is refused" [ "$status" = 400 ]
 
 curl -fsS "$url/metrics" >"$tmp/text"
 body=$(promtool check metrics <"$tmp/text" 2>&1) && status=0 || status=$?
@@ -47,6 +53,14 @@ assert samples["frwkvd_samples_rejected_total", (("dialect", "json"), ("reason",
 commits = samples["frwkvd_storage_commit_duration_seconds_count", ()]
 assert commits == samples["frwkvd_storage_commits_total", ()] > 0
 assert samples["frwkvd_storage_commit_duration_seconds_bucket", (("le", "+Inf"),)] == commits
+assert samples["frwkvd_reloads_total", (("result", "accepted"),)] == 1
+assert samples["frwkvd_reloads_total", (("result", "refused"),)] == 1
+assert abs(samples["frwkvd_reload_success_timestamp_seconds", ()] - samples["frwkvd_start_time_seconds", ()]) < 100
+assert samples["frwkvd_scheduler_looks_total", ()] >= 1
+assert samples["frwkvd_scheduler_failures_total", ()] == 0
+for part in ("runner_long", "runner_short", "scheduler", "writer"):
+    assert samples["frwkvd_part_silent_seconds", (("part", part),)] < 30
+assert samples["frwkvd_calibration_version", web] == 0
 assert samples["process_open_fds", ()] > 5
 assert samples["process_resident_memory_bytes", ()] > 1e6
 assert abs(samples["process_start_time_seconds", ()] - samples["frwkvd_start_time_seconds", ()]) < 30
