@@ -54,12 +54,15 @@ const struct crossings *crossings_get(struct crossings_cache *cache,
     __attribute__((warn_unused_result));
 void crossings_put(struct crossings_cache *cache, const struct crossings *crossings);
 
-/* Calls each for every forecaster with thresholds, by name: with its crossings, or NULL
- * and why there are none.  -1 only when there is no list of forecasters. */
+/* Calls each for every forecaster with thresholds that is wanted (wants NULL: all), by
+ * name: with its crossings, or NULL and why there are none.  -1 only when there is no list
+ * of forecasters. */
 struct api;
+typedef bool crossings_wanted(void *ctx, const char *forecaster);
 typedef void crossings_function(void *ctx, const char *forecaster,
                                 const struct crossings *crossings, const struct err *why);
-int crossings_each(struct api *api, crossings_function *each, void *ctx, struct err *err);
+int crossings_each(struct api *api, crossings_wanted *wants, crossings_function *each,
+                   void *ctx, struct err *err);
 
 /* The order of a list, over forecasters too. */
 int crossing_compare(const struct series_crossing *a, const struct series_crossing *b);

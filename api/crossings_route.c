@@ -117,7 +117,8 @@ int crossings_get_one(struct request *req, struct reply *reply, struct err *err)
 
 /* ---- the fleet ---------------------------------------------------------------------------- */
 
-int crossings_each(struct api *api, crossings_function *each, void *ctx, struct err *err)
+int crossings_each(struct api *api, crossings_wanted *wants, crossings_function *each,
+                   void *ctx, struct err *err)
 {
     struct store_forecaster *all = NULL;
     size_t count = 0;
@@ -128,8 +129,9 @@ int crossings_each(struct api *api, crossings_function *each, void *ctx, struct 
         struct err why = {0};
         const struct crossings *c = NULL;
         const int loaded = forecaster_load(&all[i], &f, &why);
-        const bool wanted = loaded || f.thresholds[THRESHOLD_BELOW].set ||
-                            f.thresholds[THRESHOLD_ABOVE].set;
+        const bool wanted = (loaded || f.thresholds[THRESHOLD_BELOW].set ||
+                             f.thresholds[THRESHOLD_ABOVE].set) &&
+                            (!wants || wants(ctx, all[i].name));
         if (loaded == 0) {
             forecaster_fini(&f);
             if (wanted)
@@ -191,7 +193,7 @@ int crossings_get_all(struct request *req, struct reply *reply, struct err *err)
     if (read_wish(req, true, &wish, err))
         return -1;
     fleet.problems = json_array();
-    if (crossings_each(req->api, add_forecaster, &fleet, err)) {
+    if (crossings_each(req->api, NULL, add_forecaster, &fleet, err)) {
         json_decref(fleet.problems);
         return -1;
     }

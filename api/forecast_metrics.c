@@ -52,7 +52,7 @@ static void write_family(struct page *out, struct page *rows, const char *name,
 int forecast_metrics(struct page *out, struct api *api, struct err *err)
 {
     struct families f = {0};
-    const int rc = crossings_each(api, write_crossings, &f, err);
+    const int rc = crossings_each(api, NULL, write_crossings, &f, err);
     write_family(out, &f.crossing, "frwkvd_crossing_timestamp_seconds",
                  "When the soonest series of a forecaster crosses a threshold, by "
                  "quantile; +Inf: not within the horizon.");

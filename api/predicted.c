@@ -11,17 +11,19 @@
 
 /* ---- names ----------------------------------------------------------------------- */
 
-static const char *const own_labels[] = {"forecaster", "ml_forecast", "quantile"};
+/* What we call ours, NULL at the end. */
+static const char *const forecast_own[] = {"forecaster", "ml_forecast", "quantile", NULL};
+static const char *const crossing_own[] = {"forecaster", "threshold", "p", NULL};
 
-static bool is_own(const char *name)
+static bool is_own(const char *name, const char *const *own)
 {
-    for (size_t i = 0; i < sizeof own_labels / sizeof *own_labels; i++)
-        if (!strcmp(name, own_labels[i]))
-            return true;
-    return false;
+    while (*own && strcmp(name, *own))
+        own++;
+    return *own;
 }
 
-static int add_of_series(const struct labels *series, struct labels *out, struct err *err)
+static int add_of_series(const struct labels *series, const char *const *own,
+                         struct labels *out, struct err *err)
 {
     for (size_t i = 0; i < series->count; i++) {
         const struct label *const label = &series->label[i];
@@ -29,8 +31,8 @@ static int add_of_series(const struct labels *series, struct labels *out, struct
         if (!strcmp(label->name, "__name__"))
             continue;
         snprintf(renamed, sizeof renamed, "exported_%.20s", label->name);
-        if (labels_add(out, is_own(label->name) ? renamed : label->name, label->value,
-                       err))
+        if (labels_add(out, is_own(label->name, own) ? renamed : label->name,
+                       label->value, err))
             return -1;
     }
     return 0;
@@ -70,10 +72,26 @@ int predicted_labels(const struct labels *series, const char *forecaster,
                                                                     : NULL;
     out->count = out->used = 0;
     if (add_metric(labels_get(series, "__name__"), aggregate, out, err) ||
-        add_of_series(series, out, err) || labels_add(out, "forecaster", forecaster, err))
+        add_of_series(series, forecast_own, out, err) ||
+        labels_add(out, "forecaster", forecaster, err))
         return -1;
     return word ? labels_add(out, "ml_forecast", word, err)
                 : add_quantile(quantile, out, err);
+}
+
+int crossing_labels(const struct labels *series, const char *suffix,
+                    const char *forecaster, const char *threshold, const char *p,
+                    struct labels *out, struct err *err)
+{
+    out->count = out->used = 0;
+    char *const name = mem_printf("%s%s", labels_get(series, "__name__"), suffix);
+    int rc = labels_add(out, "__name__", name, err);
+    free(name);
+    if (rc || add_of_series(series, crossing_own, out, err) ||
+        labels_add(out, "forecaster", forecaster, err) ||
+        labels_add(out, "threshold", threshold, err))
+        return -1;
+    return p ? labels_add(out, "p", p, err) : 0;
 }
 
 /* ---- time ------------------------------------------------------------------------ */

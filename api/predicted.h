@@ -43,6 +43,12 @@ int predicted_labels(const struct labels *series, const char *forecaster,
                      enum aggregate aggregate, const double *quantiles, size_t count,
                      size_t which, struct labels *out, struct err *err);
 
+/* The labels of what is said about a series crossing a threshold: the metric's name goes on
+ * with suffix; p NULL: none.  ERR_INVALID as above. */
+int crossing_labels(const struct labels *series, const char *suffix,
+                    const char *forecaster, const char *threshold, const char *p,
+                    struct labels *out, struct err *err);
+
 /* What an issue says, for which part of the time it counts, and where the question
  * begins: that hides points and adds none. */
 struct predicted_span {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/handlers.h"
+#include "api/crossings_named.h"
 #include "api/named.h"
 #include "api/promql.h"
 #include "api/query.h"
@@ -70,8 +71,16 @@ static int take_named(void *ctx, const struct named *named, struct err *err)
     return 0;
 }
 
+static int list_wish(struct api *api, const struct named_wish *wish,
+                     struct listing *listing, struct err *err)
+{
+    if (named_list(api->config.store, wish, take_named, listing, err))
+        return -1;
+    return crossings_named(api, wish, true, take_named, listing, err);
+}
+
 /* One match[]: a selector and nothing else. */
-static int list_match(struct store *store, struct named_wish *wish, const char *match,
+static int list_match(struct api *api, struct named_wish *wish, const char *match,
                       struct listing *listing, struct err *err)
 {
     struct promql query;
@@ -85,7 +94,7 @@ static int list_match(struct store *store, struct named_wish *wish, const char *
                      match);
     wish->selector = query.selector;
     if (rc == 0)
-        rc = named_list(store, wish, take_named, listing, err);
+        rc = list_wish(api, wish, listing, err);
     promql_fini(&query);
     return rc;
 }
@@ -140,15 +149,14 @@ static int list_all(struct request *req, struct listing *listing, struct err *er
         if (strcmp(req->parameter[p].name, "match[]") != 0)
             continue;
         matches++;
-        if (list_match(req->api->config.store, &wish, req->parameter[p].value, listing,
-                       err))
+        if (list_match(req->api, &wish, req->parameter[p].value, listing, err))
             return -1;
     }
     if (matches)
         return 0;
     if (listing->series)
         return err_set(err, ERR_INVALID, "no match[] parameter provided");
-    return named_list(req->api->config.store, &wish, take_named, listing, err);
+    return list_wish(req->api, &wish, listing, err);
 }
 
 static int answer_listing(struct request *req, struct listing *listing,

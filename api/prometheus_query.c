@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/handlers.h"
+#include "api/crossings_named.h"
 #include "api/named.h"
 #include "api/promql.h"
 #include "api/query.h"
@@ -129,7 +130,7 @@ static int take_instants(void *ctx, const struct named *named, struct err *err)
     return check_size(e, err);
 }
 
-static int read_series(struct evaluation *e, struct store *store, struct err *err)
+static int read_series(struct evaluation *e, struct api *api, struct err *err)
 {
     const bool matrix = e->query.kind == PROMQL_MATRIX;
     const struct named_wish wish = {
@@ -143,7 +144,9 @@ static int read_series(struct evaluation *e, struct store *store, struct err *er
     };
     page_add(&e->page, "{\"resultType\":\"%s\",\"result\":[",
              e->range || matrix ? "matrix" : "vector");
-    if (named_read(store, &wish, matrix ? take_range : take_instants, e, err))
+    named_each *const each = matrix ? take_range : take_instants;
+    if (named_read(api->config.store, &wish, each, e, err) ||
+        crossings_named(api, &wish, false, each, e, err))
         return -1;
     page_add(&e->page, "]}");
     return 0;
@@ -174,7 +177,7 @@ static int evaluate(struct request *req, struct evaluation *e, struct reply *rep
     if (e->query.kind == PROMQL_NUMBER)
         put_number(e);
     else
-        rc = read_series(e, req->api->config.store, err);
+        rc = read_series(e, req->api, err);
     promql_fini(&e->query);
     if (rc == 0)
         return prometheus_reply(reply, &e->page);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/handlers.h"
+#include "api/crossings_named.h"
 #include "api/named.h"
 #include "api/selector_text.h"
 #include "api/server.h"
@@ -133,7 +134,7 @@ static int put_series(void *ctx, const struct named *named, struct err *err)
                    RESPONSE_MAX);
 }
 
-static int put_results(struct store *store, const struct remote_read *read,
+static int put_results(struct api *api, const struct remote_read *read,
                        struct answer *answer, struct err *err)
 {
     for (size_t i = 0; i < read->count; i++) {
@@ -144,7 +145,8 @@ static int put_results(struct store *store, const struct remote_read *read,
             .samples_max = SAMPLES_MAX - answer->samples,
         };
         const size_t begun = wire_begin(&answer->page, 1);
-        if (named_read(store, &wish, put_series, answer, err)) {
+        if (named_read(api->config.store, &wish, put_series, answer, err) ||
+            crossings_named(api, &wish, false, put_series, answer, err)) {
             err_prefix(err, "queries[%zu]", i);
             return -1;
         }
@@ -171,7 +173,7 @@ int remote_read_post(struct request *req, struct reply *reply, struct err *err)
     struct answer answer = {0};
     if (remote_read_parse(req->body, req->body_len, &read, err))
         return -1;
-    int rc = put_results(req->api->config.store, &read, &answer, err);
+    int rc = put_results(req->api, &read, &answer, err);
     remote_read_fini(&read);
     if (rc == 0)
         rc = pack(&answer.page, reply, err);

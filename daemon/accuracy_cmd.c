@@ -81,27 +81,14 @@ static void print_rows(const json_t *answer)
     table_free(t);
 }
 
-/* One more parameter of the URL, where it is given. */
-static char *with(struct client *client, char *path, const char *key, const char *value)
-{
-    if (!value)
-        return path;
-    char *const escaped = client_escape(client, value);
-    char *const longer =
-        mem_printf("%s%c%s=%s", path, strchr(path, '?') ? '&' : '?', key, escaped);
-    client_text_free(escaped);
-    free(path);
-    return longer;
-}
-
 static int accuracy(struct client *client, const struct wish *wish, struct err *err)
 {
     char *const name = client_escape(client, wish->name);
     char *path = mem_printf("/v1/forecasters/%s/accuracy", name);
     client_text_free(name);
-    path = with(client, path, "as_of", wish->as_of);
-    path = with(client, path, "days", wish->days);
-    path = with(client, path, "series", wish->series);
+    path = client_with(client, path, "as_of", wish->as_of);
+    path = client_with(client, path, "days", wish->days);
+    path = client_with(client, path, "series", wish->series);
     json_t *const answer = client_get(client, path, err);
     free(path);
     if (!answer)

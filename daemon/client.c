@@ -306,3 +306,15 @@ void client_close(struct client *client)
     free(client->base);
     free(client);
 }
+
+char *client_with(struct client *client, char *path, const char *key, const char *value)
+{
+    if (!value)
+        return path;
+    char *const escaped = client_escape(client, value);
+    char *const longer =
+        mem_printf("%s%c%s=%s", path, strchr(path, '?') ? '&' : '?', key, escaped);
+    client_text_free(escaped);
+    free(path);
+    return longer;
+}

@@ -48,6 +48,10 @@ json_t *client_upload(struct client *client, const char *path, const char *type,
                       FILE *file, void (*sent)(void *ctx, uint64_t bytes), void *ctx,
                       struct err *err) __attribute__((warn_unused_result));
 
+/* A path with one more parameter, escaped, where it is given; path is taken over. */
+char *client_with(struct client *client, char *path, const char *key, const char *value)
+    __attribute__((warn_unused_result));
+
 /* Text as part of a URL; freed with client_text_free(). */
 char *client_escape(struct client *client, const char *text);
 void client_text_free(char *text);

@@ -18,6 +18,7 @@ int train_command(int argc, char **argv);
 int forecast_command(int argc, char **argv);
 int models_command(int argc, char **argv);
 int accuracy_command(int argc, char **argv);
+int crossings_command(int argc, char **argv);
 int backtest_command(int argc, char **argv);
 int diagnose_command(int argc, char **argv);
 int backup_command(int argc, char **argv);

@@ -23,6 +23,7 @@ static const struct {
     {"forecast", forecast_command, "show what comes next"},
     {"models", models_command, "list a forecaster's versions, or restore one"},
     {"accuracy", accuracy_command, "show how what was issued came true"},
+    {"crossings", crossings_command, "show when thresholds are crossed"},
     {"backtest", backtest_command, "judge the candidates on a CSV file"},
     {"diagnose", diagnose_command, "show how close softmax is to its linear limit"},
     {"backup", backup_command, "copy the state folder, in use or not"},

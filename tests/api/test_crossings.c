@@ -120,6 +120,84 @@ static void test_ramp(void **state)
     answer_fini(&a);
 }
 
+/* The value of a query's only series; NAN: there is none. */
+static double query(const struct fixture *f, const char *expression, int64_t at_ms)
+{
+    char *const path = mem_printf("/api/v1/query?query=%s&time=%" PRId64 ".%03d",
+                                  expression, at_ms / 1000, (int)(at_ms % 1000));
+    struct answer a = get(f, path);
+    assert_status(a, 200);
+    const json_t *const result =
+        json_object_get(json_object_get(a.json, "data"), "result");
+    assert_true(json_array_size(result) <= 1);
+    const char *const text = json_string_value(
+        json_array_get(json_object_get(json_array_get(result, 0), "value"), 1));
+    const double value = text ? strtod(text, NULL) : (double)NAN;
+    answer_fini(&a);
+    free(path);
+    return value;
+}
+
+#define UP "{host%3D%22a%22,threshold%3D%22above%22,forecaster%3D%22web%22"
+
+/* Readers of metrics see the same, of each series, while it is known. */
+static void test_series(void **state)
+{
+    struct fixture *const f = *state;
+    begin(f, DEFINITION("{\"above\":50,\"below\":10}"));
+    struct answer a = get(f, WEB "/crossings");
+    const json_t *const up = of_host(&a, 'a', "above");
+    static const char *const quantiles[] = {"0.1", "0.5", "0.9"};
+    for (size_t q = 0; q < 3; q++) {
+        char *const expression = mem_printf(
+            "disk:crossing_timestamp_seconds%s,p%%3D%%22%s%%22}", UP, quantiles[q]);
+        const double at = query(f, expression, FIXTURE_NOW);
+        const double want = hours_at(up, quantiles[q]) * 3600 + (double)FIXTURE_NOW / 1e3;
+        assert_close(at, isnan(want) ? (double)INFINITY : want, 0);
+        free(expression);
+    }
+    const char *const chance = "disk:crossing_probability" UP "}";
+    assert_close(query(f, chance, FIXTURE_NOW), probability(up), 1e-12);
+    /* Not before the newest step ended, and not of the time to come. */
+    assert_true(isnan(query(f, chance, FIXTURE_NOW - 1)));
+    f->now_ms += HOUR_MS / 2;
+    assert_close(query(f, chance, f->now_ms), probability(up), 1e-12);
+    assert_close(query(f, chance, FIXTURE_NOW + 1000), probability(up), 1e-12);
+    assert_true(isnan(query(f, chance, f->now_ms + 10 * 60000)));
+    answer_fini(&a);
+    /* c never crosses: infinitely far. */
+    assert_true(isinf(query(f,
+                            "disk:crossing_timestamp_seconds{host%3D%22c%22,threshold%3D"
+                            "%22above%22,p%3D%220.5%22}",
+                            FIXTURE_NOW)));
+    a = get(f, "/api/v1/label/__name__/values");
+    assert_status(a, 200);
+    assert_non_null(strstr(a.body, "\"disk:crossing_probability\""));
+    assert_non_null(strstr(a.body, "\"disk:crossing_timestamp_seconds\""));
+    answer_fini(&a);
+    a = get(f, "/api/v1/series?match[]=disk:crossing_timestamp_seconds");
+    assert_status(a, 200);
+    assert_int_equal(json_array_size(json_object_get(a.json, "data")), 3 * 2 * 3);
+    answer_fini(&a);
+    a = get(f, "/api/v1/series?match[]=disk:crossing_probability{forecaster!=%22web%22}");
+    assert_status(a, 200);
+    assert_int_equal(json_array_size(json_object_get(a.json, "data")), 0);
+    answer_fini(&a);
+    /* A range has a point at least every four minutes, as long as it is known. */
+    char *const path =
+        mem_printf("/api/v1/query?query=disk:crossing_probability%s}[1h]&time=%" PRId64,
+                   UP, f->now_ms / 1000);
+    a = get(f, path);
+    assert_status(a, 200);
+    assert_int_equal(
+        json_array_size(json_object_get(
+            json_array_get(json_object_get(json_object_get(a.json, "data"), "result"), 0),
+            "values")),
+        8);
+    answer_fini(&a);
+    free(path);
+}
+
 /* What was issued takes the place of history once enough of it has come to pass; past the
  * threshold is past; a metric tells the soonest. */
 static void test_issued(void **state)
@@ -223,7 +301,7 @@ static void test_refused(void **state)
 int main(void)
 {
     model_start();
-    const struct CMUnitTest tests[] = {CASE(test_ramp), CASE(test_issued),
-                                       CASE(test_refused)};
+    const struct CMUnitTest tests[] = {CASE(test_ramp), CASE(test_series),
+                                       CASE(test_issued), CASE(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/command.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/client.h"
+#include "daemon/config.h"
+#include "daemon/terminal.h"
+
+static const char help[] =
+    "Usage: frwkvd crossings [NAME] [OPTION]...\n"
+    "Shows when thresholds are crossed, soonest first, of one forecaster or of all: the\n"
+    "times by which 10, 50 and 90 % of sample paths have crossed, or that they do not\n"
+    "within the horizon, and how earlier answers came true.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
+    "  -q, --quiet         do not say whether a daemon was asked\n"
+    "  --limit N           the first N; default: 100, of one forecaster all\n"
+    "  --series NAME       one series only; takes a forecaster\n"
+    "  --json              print one JSON object\n";
+
+struct wish {
+    const char *config, *name, *limit, *series;
+    bool json, quiet;
+};
+
+static void add_time(struct table *t, const json_t *one, const char *quantile)
+{
+    const json_t *const at = json_object_get(json_object_get(one, "at"), quantile);
+    table_add(t, "%s", json_is_string(at) ? json_string_value(at) : "not within");
+}
+
+static void add_record(struct table *t, const json_t *record)
+{
+    const json_t *const rate = json_object_get(record, "false_alarm_rate");
+    table_add(t, "%" JSON_INTEGER_FORMAT,
+              json_integer_value(json_object_get(record, "answers")));
+    if (json_is_number(rate))
+        table_add(t, "%.1f %%", 100 * json_number_value(rate));
+    else
+        table_add(t, "-");
+}
+
+static void add_row(struct table *t, const json_t *one, const char *forecaster)
+{
+    const json_t *const own = json_object_get(one, "forecaster");
+    const char *const word = json_object_get(one, "above") ? "above" : "below";
+    table_add(t, "%s", json_is_string(own) ? json_string_value(own) : forecaster);
+    table_add(t, "%s", json_string_value(json_object_get(one, "series")));
+    table_add(t, "%s %g", word, json_number_value(json_object_get(one, word)));
+    if (json_is_true(json_object_get(one, "crossed")))
+        table_add(t, "crossed");
+    else
+        table_add(t, "%.0f %%",
+                  100 * json_number_value(json_object_get(one, "probability")));
+    add_time(t, one, "0.1");
+    add_time(t, one, "0.5");
+    add_time(t, one, "0.9");
+    add_record(t, json_object_get(one, "record"));
+}
+
+static void print_rows(const json_t *answer, const char *forecaster)
+{
+    struct table *const t =
+        table_new("forecaster", "series", "threshold", ">crosses", "10 % by", "50 % by",
+                  "90 % by", ">answers", ">false alarms", NULL);
+    size_t i;
+    const json_t *one;
+    json_array_foreach(json_object_get(answer, "crossings"), i, one)
+        add_row(t, one, forecaster);
+    if (i == 0)
+        puts("No series has a threshold that can be told of now.");
+    else
+        table_print(t, stdout);
+    table_free(t);
+    json_array_foreach(json_object_get(answer, "problems"), i, one)
+        printf("%s: %s\n", json_string_value(json_object_get(one, "forecaster")),
+               json_string_value(json_object_get(one, "why")));
+}
+
+static int crossings(struct client *client, const struct wish *wish, struct err *err)
+{
+    char *path = mem_text("/v1/crossings");
+    if (wish->name) {
+        char *const name = client_escape(client, wish->name);
+        free(path);
+        path = mem_printf("/v1/forecasters/%s/crossings", name);
+        client_text_free(name);
+    }
+    path = client_with(client, path, "limit", wish->limit);
+    path = client_with(client, path, "series", wish->series);
+    json_t *const answer = client_get(client, path, err);
+    free(path);
+    if (!answer)
+        return -1;
+    if (wish->json) {
+        json_dumpf(answer, stdout, JSON_REAL_PRECISION(15));
+        putchar('\n');
+    } else {
+        print_rows(answer, wish->name ? wish->name : "");
+    }
+    json_decref(answer);
+    return 0;
+}
+
+/* 1 when help was asked for. */
+static int read_options(int argc, char **argv, struct wish *wish, struct err *err)
+{
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"limit", required_argument, NULL, 'L'},
+                                          {"series", required_argument, NULL, 'S'},
+                                          {"json", no_argument, NULL, 'J'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
+        switch (c) {
+        case 'h':
+            return 1;
+        case 'c':
+            wish->config = optarg;
+            break;
+        case 'q':
+            wish->quiet = true;
+            break;
+        case 'L':
+            wish->limit = optarg;
+            break;
+        case 'S':
+            wish->series = optarg;
+            break;
+        case 'J':
+            wish->json = true;
+            break;
+        default:
+            return command_bad_option(c, argv, err);
+        }
+    }
+    if (optind < argc)
+        wish->name = argv[optind++];
+    if (optind < argc)
+        return err_set(err, ERR_INVALID, "at most one forecaster's name expected");
+    if (wish->series && !wish->name)
+        return err_set(err, ERR_INVALID, "--series takes a forecaster's name before it");
+    return 0;
+}
+
+int crossings_command(int argc, char **argv)
+{
+    struct wish wish = {0};
+    struct err err = {0};
+    const int read = read_options(argc, argv, &wish, &err);
+    if (read > 0)
+        return fputs(help, stdout), EXIT_DONE;
+    if (read < 0)
+        return command_misused("crossings", "%s", err.msg);
+    struct config config;
+    if (config_load(wish.config, &config, &err))
+        return command_failed("crossings", &err);
+    const struct client_options options = {.command = "crossings", .quiet = wish.quiet};
+    struct client *const client = client_open(&config, &options, &err);
+    const int failed = !client || crossings(client, &wish, &err);
+    client_close(client);
+    return failed ? command_failed("crossings", &err) : EXIT_DONE;
+}
