@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/store.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +14,14 @@
 /* What one value may cost; a pattern past it is refused, not waited for. */
 enum { MATCH_LIMIT = 100000, DEPTH_LIMIT = 1000, HEAP_LIMIT_KIB = 1024 };
 
-/* A selector ready to match. */
+/*
+ * A selector ready to match.  The canonical name of what an equality takes contains it:
+ * names without that need not be taken apart.
+ */
 struct store_selection {
     struct selector selector;
+    char *part[LABELS_COUNT_MAX]; /* NULL: any name may match */
+    bool in_front;                /* part[0] is what stands before the brace */
     pcre2_code *code[LABELS_COUNT_MAX]; /* NULL: not a regular expression */
     pcre2_match_context *limits;
     pcre2_match_data *data;
@@ -34,8 +40,10 @@ void store_selection_free(struct store_selection *selection)
 {
     if (!selection)
         return;
-    for (size_t i = 0; i < selection->selector.count; i++)
+    for (size_t i = 0; i < selection->selector.count; i++) {
         pcre2_code_free(selection->code[i]);
+        free(selection->part[i]);
+    }
     pcre2_match_context_free(selection->limits);
     pcre2_match_data_free(selection->data);
     free(selection);
@@ -56,6 +64,56 @@ static int compile(const struct matcher *matcher, pcre2_code **code, struct err 
     pcre2_get_error_message(number, text, sizeof text);
     return err_set(err, ERR_INVALID, "selector: %s=~\"%.100s\": %s at %zu", matcher->name,
                    matcher->value, (const char *)text, offset);
+}
+
+/* What the canonical form writes for a label; NULL where there is no such form. */
+static char *part_of(const struct matcher *matcher, struct labels *labels, bool *in_front)
+{
+    char text[LABELS_TEXT_MAX];
+    const bool metric = strcmp(matcher->name, "__name__") == 0;
+    labels->count = labels->used = 0;
+    if (matcher->kind != MATCH_EQUAL || matcher->value[0] == '\0' ||
+        (!metric && labels_add(labels, "__name__", "x", NULL)) ||
+        labels_add(labels, matcher->name, matcher->value, NULL) ||
+        labels_format(labels, text, NULL))
+        return NULL;
+    *in_front = metric && text[0] != '{';
+    if (*in_front)
+        return mem_text(text);
+    char *const open = strchr(text, '{');
+    return mem_printf("%.*s", (int)(strlen(open) - 2), open + 1);
+}
+
+static void find_parts(struct store_selection *selection)
+{
+    for (size_t i = 0; i < selection->selector.count; i++) {
+        bool in_front = false;
+        char *const part =
+            part_of(&selection->selector.matcher[i], &selection->labels, &in_front);
+        selection->part[i] = part;
+        if (in_front && !selection->in_front) {
+            selection->part[i] = selection->part[0];
+            selection->part[0] = part;
+            selection->in_front = true;
+        }
+    }
+}
+
+/* Whether a series of this canonical name can match at all. */
+static bool may_match(const struct store_selection *selection, const char *name)
+{
+    size_t i = 0;
+    if (selection->in_front) {
+        const size_t len = strlen(selection->part[0]);
+        if (strncmp(name, selection->part[0], len) != 0 ||
+            (name[len] != '{' && name[len] != '\0'))
+            return false;
+        i = 1;
+    }
+    for (; i < selection->selector.count; i++)
+        if (selection->part[i] && !strstr(name, selection->part[i]))
+            return false;
+    return true;
 }
 
 struct store_selection *store_selection_new(const char *text, struct err *err)
@@ -81,8 +139,10 @@ struct store_selection *store_selection_new(const char *text, struct err *err)
         if (matcher->kind == MATCH_REGEX || matcher->kind == MATCH_NOT_REGEX)
             fine = compile(matcher, &selection->code[i], err) == 0;
     }
-    if (fine)
+    if (fine) {
+        find_parts(selection);
         return selection;
+    }
     store_selection_free(selection);
     return NULL;
 }
@@ -136,6 +196,8 @@ static int matches(struct store_selection *selection, const char *name, struct e
 {
     if (!selection)
         return 1;
+    if (!may_match(selection, name))
+        return 0;
     if (labels_parse(name, strlen(name), &selection->labels, err))
         return -1;
     return store_selection_takes(selection, &selection->labels, err);

@@ -12,6 +12,8 @@ static const char *const SERIES[] = {
     "mem{host=\"web-1\"}",
     "mem{note=\"two\\nlines\"}",
     "mem{city=\"Z\u00fcrich\"}",
+    "cpu2{host=\"db\"}",
+    "{__name__=\"my cpu\",host=\"db\"}",
 };
 enum { COUNT = sizeof SERIES / sizeof *SERIES };
 
@@ -69,7 +71,7 @@ static void four_matchers(void **state)
         const char *selector;
         unsigned want;
     } CASE[] = {
-        {NULL, 0x7f},
+        {NULL, 0x1ff},
         {"cpu", 0x0f},
         {"cpu{host=\"db\"}", 0x04},
         {"cpu{host!=\"db\"}", 0x0b},
@@ -86,6 +88,12 @@ static void four_matchers(void **state)
         {"cpu{host=~\"web-.*\",host!=\"web-2\"}", 0x01},
         {"{__name__=~\"cpu|mem\",host=\"web-1\"}", 0x11},
         {"{host=\"web-1\"}", 0x11},
+        {"{host=\"db\"}", 0x184},
+        {"{host=\"db\",__name__=\"cpu2\"}", 0x80},
+        {"{__name__=\"my cpu\"}", 0x100},
+        {"{host=\"db\",__name__=\"cpu\",host!=\"\"}", 0x04},
+        {"{__name__=\"cpu\",__name__=\"cpu2\"}", 0x00},
+        {"{note=\"two\\nlines\"}", 0x20},
         {"mem{note=~\"two.lines\"}", 0x20}, /* a dot takes a line end */
         {"mem{note=~\"two\"}", 0x00},
         {"mem{city=~\"Z.rich\"}", 0x40}, /* one character, two bytes */
