@@ -39,6 +39,9 @@ request_handler jobs_get, job_get, job_delete, job_events;
 /* accuracy_route.c, calibrations_route.c */
 request_handler accuracy_get, calibrations_get, calibration_get;
 
+/* replay_route.c */
+request_handler replay_get;
+
 /* crossings_route.c, anomalies_route.c */
 request_handler crossings_get_one, crossings_get_all, anomalies_get;
 

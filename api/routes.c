@@ -106,6 +106,8 @@ static const struct route table[] = {
      .help = "how often its bands were stretched: as_of, limit"},
     {"GET", "/v1/forecasters/{name}/calibrations/{id}", calibration_get,
      .help = "one of them: by how much, for each series"},
+    {"GET", "/v1/forecasters/{name}/replay", replay_get,
+     .help = "whether what was issued comes out again: as_of, limit"},
     {"GET", "/v1/forecasters/{name}/crossings", crossings_get_one,
      .help = "when thresholds are crossed, soonest first: series, limit"},
     {"GET", "/v1/forecasters/{name}/anomalies", anomalies_get,

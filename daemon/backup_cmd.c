@@ -7,11 +7,13 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "daemon/config.h"
+#include "daemon/replay_all.h"
 #include "storage/storage.h"
 
 static const char backup_help[] =
@@ -30,33 +32,55 @@ static const char verify_help[] =
     "Usage: frwkvd verify [-c FILE] [FOLDER]\n"
     "Checks the state folder, in use or not, or a backup in FOLDER: every log batch,\n"
     "chunk, model and forecast against its checksum.  SQLite's own pages have none: the\n"
-    "rest of the file is checked for being well-formed.  Prints what is damaged.\n\n"
-    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
+    "rest of the file is checked for being well-formed.  Prints what is damaged.  Then\n"
+    "makes forecasts again from what they name, and prints the first of each forecaster\n"
+    "that does not come out as it was issued; not of a backup, whose place is not "
+    "known.\n\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
+    "  --replay N          the newest N issues of each forecaster; default: 100; 0: "
+    "none\n";
+
+enum { REPLAY_DEFAULT = 100 };
 
 /* What a command line says. */
 struct wish {
     struct config config;
     const char *folder; /* NULL: none given */
+    long replay;        /* issues of each forecaster */
     char *state;        /* uri of the state folder */
 };
 
 /* The exit status, or -1 to go on. */
 static int parse(int argc, char **argv, const char *help, struct wish *wish)
 {
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    /* Of verify; the others know all but the first. */
+    static const struct option longs[] = {{"replay", required_argument, NULL, 'R'},
+                                          {"config", required_argument, NULL, 'c'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    const struct option *const known = help == verify_help ? longs : longs + 1;
     const char *path = NULL;
     struct err err = {0};
-    for (int c; (c = getopt_long(argc, argv, ":c:h", longs, NULL)) != -1;) {
-        if (c == 'h') {
+    wish->replay = REPLAY_DEFAULT;
+    for (int c; (c = getopt_long(argc, argv, ":c:h", known, NULL)) != -1;) {
+        char *end = NULL;
+        switch (c) {
+        case 'h':
             fputs(help, stdout);
             return EXIT_DONE;
-        }
-        if (c != 'c') {
+        case 'c':
+            path = optarg;
+            break;
+        case 'R':
+            wish->replay = strtol(optarg, &end, 10);
+            if (end == optarg || *end || wish->replay < 0)
+                return command_misused(argv[0], "--replay: must be 0 or more, got %s",
+                                       optarg);
+            break;
+        default:
             command_bad_option(c, argv, &err);
             return command_misused(argv[0], "%s", err.msg);
         }
-        path = optarg;
     }
     if (optind + 1 < argc)
         return command_misused(argv[0], "one folder expected, got %s too",
@@ -75,12 +99,13 @@ static void print_finding(void *ctx, const char *what)
 }
 
 /* 0 when nothing is damaged. */
-static int check(const char *command, const char *uri)
+static int check(const char *command, const char *uri, uint64_t *issues)
 {
     struct store_verified verified;
     struct err err = {0};
     if (store_verify(uri, print_finding, NULL, &verified, &err))
         return command_failed(command, &err);
+    *issues = verified.issues;
     printf("checked %" PRIu64 " log batches, %" PRIu64 " chunks, %" PRIu64
            " windows of hours, %" PRIu64 " models, %" PRIu64
            " statements of covariates, %" PRIu64 " states, %" PRIu64 " issues, %" PRIu64
@@ -94,7 +119,8 @@ static int check(const char *command, const char *uri)
 static int check_folder(const char *command, const char *folder)
 {
     char *const uri = mem_printf("sqlite:%s", folder);
-    const int status = check(command, uri);
+    uint64_t issues;
+    const int status = check(command, uri, &issues);
     free(uri);
     return status;
 }
@@ -136,11 +162,22 @@ int restore_command(int argc, char **argv)
 int verify_command(int argc, char **argv)
 {
     struct wish wish;
+    struct err err = {0};
+    uint64_t issues = 0;
+    bool came_out = true;
     int status = parse(argc, argv, verify_help, &wish);
     if (status >= 0)
         return status;
-    status =
-        wish.folder ? check_folder("verify", wish.folder) : check("verify", wish.state);
+    if (wish.folder)
+        status = check_folder("verify", wish.folder);
+    else
+        status = check("verify", wish.state, &issues);
+    if (status == EXIT_DONE && issues && wish.replay) {
+        if (replay_all(&wish.config, (size_t)wish.replay, &came_out, &err))
+            status = command_failed("verify", &err);
+        else if (!came_out)
+            status = EXIT_FAILED;
+    }
     free(wish.state);
     return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bands that adapt: when, by how much (against a plain loop over what is exported), and
- * that what was issued stays as it was. */
+/* Bands that adapt: when, by how much (against a plain loop over what is exported), that
+ * what was issued stays as it was, and that it comes out again. */
 #include "tests/api/published.h"
 
 #include "base/rng.h"
@@ -274,6 +274,138 @@ static void test_what_was_issued_stays(void **state)
     answer_fini(&a);
 }
 
+/* ---- made again ---------------------------------------------------------------------- */
+
+static void assert_replay(const struct fixture *f, const char *query, int64_t forecasts,
+                          int64_t same, int64_t differ, int64_t changed, int64_t gone)
+{
+    char *const path = mem_printf(WEB "/replay%s", query);
+    struct answer a = get(f, path);
+    assert_status(a, 200);
+    assert_int_equal(number(&a, "forecasts"), forecasts);
+    assert_int_equal(number(&a, "same"), same);
+    assert_int_equal(number(&a, "near"), 0);
+    assert_int_equal(number(&a, "differ"), differ);
+    assert_int_equal(number(&a, "changed"), changed);
+    assert_int_equal(number(&a, "gone"), gone);
+    answer_fini(&a);
+    free(path);
+}
+
+/* An issue like the newest, of the same input, with one value moved. */
+static int64_t forge(const struct fixture *f, float by)
+{
+    struct store_issued *was;
+    struct err err = {0};
+    size_t count;
+    int64_t id;
+    assert_ok(store_issue_newest(f->store, "web", INT64_MAX, &was, &count, &err), &err);
+    struct store_forecast forecasts[2];
+    assert_int_equal(count, 2);
+    for (size_t s = 0; s < 2; s++) {
+        forecasts[s] =
+            (struct store_forecast){.series = was[s].series, .values = was[s].values};
+        memcpy(forecasts[s].input_hash, was[s].input_hash, STORE_HASH_SIZE);
+    }
+    was[1].values[4 * 3 + 1] += by;
+    const struct store_issue issue = {
+        .forecaster = "web",
+        .revision = was->revision,
+        .model_id = was->model_id,
+        .calibration = was->calibration,
+        .issued_ms = was->issued_ms,
+        .first_ms = was->first_ms,
+        .step_ms = was->step_ms,
+        .steps = was->steps,
+        .quantile_count = was->quantile_count,
+        .quantiles = was->quantiles,
+        .count = 2,
+        .forecasts = forecasts,
+    };
+    assert_ok(store_issue_append(f->store, &issue, 0, NULL, &id, &err), &err);
+    store_issued_fini(was, count);
+    return id;
+}
+
+static void put_sample(const struct fixture *f, const char *series, int64_t time_ms,
+                       double value)
+{
+    struct err err = {0};
+    struct store_counts counts;
+    struct store_batch *const batch = store_batch_new();
+    store_batch_add(batch, store_batch_series(batch, series), time_ms, value);
+    assert_ok(store_append_wait(f->store, batch, &counts, &err), &err);
+}
+
+static void test_replay(void **state)
+{
+    struct fixture *const f = *state;
+    int64_t calibrations[3 * 24 / EVERY];
+    begin(f);
+    live(f, 3, calibrations);
+    assert_true(calibrations[23] > 0);
+    assert_replay(f, "", 48, 48, 0, 0, 0);
+    assert_replay(f, "?limit=5", 10, 10, 0, 0, 0);
+    assert_replay(f, "?as_of=2026-03-29T15:00:00Z", 4, 4, 0, 0, 0);
+    /* What came later is undone; a restart and another model change nothing. */
+    put_sample(f, names[1], f->now_ms - 5 * HOUR_MS, 1e6);
+    put_sample(f, "load{host=\"new\"}", f->now_ms - 5 * HOUR_MS, 1e6);
+    fixture_restart(f);
+    publish(f, FIXTURE_NOW);
+    assert_replay(f, "", 48, 48, 0, 0, 0);
+    /* One that is not what its model says is found, and named. */
+    const int64_t forged = forge(f, 1);
+    struct answer a = get(f, WEB "/replay");
+    assert_int_equal(number(&a, "differ"), 1);
+    const json_t *const first = json_object_get(a.json, "first");
+    assert_int_equal(json_integer_value(json_object_get(first, "issue")), forged);
+    assert_string_equal(json_string_value(json_object_get(first, "series")), names[1]);
+    assert_string_equal(json_string_value(json_object_get(first, "time")),
+                        "2026-04-01T13:00:00Z");
+    assert_close(json_number_value(json_object_get(first, "was")) -
+                     json_number_value(json_object_get(first, "is")),
+                 1, 1e-4);
+    answer_fini(&a);
+    forge(f, -1e-4F); /* on top of it: the first is still the first */
+    a = get(f, WEB "/replay");
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(a.json, "first"), "issue")),
+        forged);
+    answer_fini(&a);
+    /* A sample that was late by less than leaves a revision: another input, and said so. */
+    f->now_ms += EVERY * HOUR_MS;
+    load_hours(f, f->now_ms - EVERY * HOUR_MS, f->now_ms);
+    a = post(f, WEB "/issue", "");
+    assert_status(a, 200);
+    answer_fini(&a);
+    assert_replay(f, "?limit=1", 3, 3, 0, 0, 0);
+    put_sample(f, names[0], f->now_ms - 1000, 51);
+    assert_replay(f, "?limit=1", 3, 2, 0, 1, 0);
+    /* Models go with their forecaster; the ledger stays. */
+    a = ask(f, "DELETE", WEB, "", NULL, 0);
+    assert_status(a, 204);
+    answer_fini(&a);
+    assert_replay(f, "?limit=4", 9, 0, 0, 0, 9);
+}
+
+/* The window of a joint model holds all series there were. */
+static void test_replay_joint(void **state)
+{
+    struct fixture *const f = *state;
+    struct answer a = put(f, WEB,
+                          "{\"select\":\"load\",\"step\":\"1h\",\"lookback\":24,"
+                          "\"horizon\":12,\"season\":24,\"group\":\"joint\"}");
+    assert_status(a, 201);
+    answer_fini(&a);
+    load_hours(f, FIXTURE_NOW - PAST * HOUR_MS, FIXTURE_NOW);
+    publish(f, FIXTURE_NOW);
+    int64_t calibrations[8];
+    live(f, 1, calibrations);
+    assert_replay(f, "", 16, 16, 0, 0, 0);
+    put_sample(f, "load{host=\"0\"}", f->now_ms - HOUR_MS / 2, 1);
+    assert_replay(f, "?as_of=2026-03-30T06:00:00Z", 14, 14, 0, 0, 0);
+}
+
 static void test_bad_wishes(void **state)
 {
     struct fixture *const f = *state;
@@ -303,6 +435,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bands_adapt, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_what_was_issued_stays, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_replay, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_replay_joint, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_bad_wishes, fixture_setup, fixture_teardown),
     };

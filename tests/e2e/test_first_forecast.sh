@@ -62,7 +62,16 @@ curl -fsS "$url/v1/forecasters/load/forecast?format=csv" >"$tmp/after.csv"
 check "after a restart the forecast is the same" cmp "$tmp/before.csv" "$tmp/after.csv"
 request GET /v1/samples -G --data-urlencode 'series=load{host="h1"}' -d limit=100000
 check "and so are the samples" is '.samples | length' 501
+"$frwkvd" verify -c "$conf" >"$tmp/verify" 2>&1 && status=0 || status=$?
+body=$(cat "$tmp/verify")
+check "what was issued comes out again" grep -q '^replayed 6 forecasts of 2 issues of load: 6 the same, 0 differ$' "$tmp/verify"
+check "so all is well" [ "$status" = 0 ]
 stop
+"$frwkvd" verify -c "$conf" --replay 1 >"$tmp/verify" 2>&1 || :
+body=$(cat "$tmp/verify")
+check "without a daemon, too" grep -q '^replayed 3 forecasts of 1 issues of load: 3 the same, 0 differ$' "$tmp/verify"
+"$frwkvd" verify -c "$conf" --replay 0 >"$tmp/verify" 2>&1 || :
+check "and not where that is not wanted" [ "$(grep -c replayed "$tmp/verify")" = 0 ]
 
 "$frwkvd" forecast -c "$conf" load >"$tmp/own" 2>"$tmp/err"
 check "without a daemon the command says the same" cmp "$tmp/out" "$tmp/own"
