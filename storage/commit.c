@@ -9,7 +9,7 @@
 /* The write-ahead log is moved into the database from the first size on.  It begins anew
  * only when no reader looks at it: from the second on that is waited for, a moment every
  * second, while new readers look at the database. */
-enum { CHECKPOINT_BYTES = 16 << 20, RESTART_BYTES = 64 << 20 };
+enum { CHECKPOINT_BYTES = 4 << 20, RESTART_BYTES = 64 << 20 };
 enum { RESTART_WAIT_MS = 100, RESTART_EVERY_MS = 1000, BUSY_WAIT_MS = 5000 };
 
 static int64_t now_us(void)

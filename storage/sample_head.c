@@ -48,12 +48,19 @@ size_t samples_before(const struct sample *sample, size_t count, int64_t time_ms
 
 /* ---- staging ------------------------------------------------------------------ */
 
-/* Moving an array needs the lock, filling its unpublished end does not. */
+/*
+ * Moving an array needs the lock, filling its unpublished end does not.  Arrays that are
+ * filled at one pace must not all be full at one moment: each grows by a share of its own,
+ * between a quarter and three quarters.
+ */
 static void series_reserve(struct head *head, struct head_series *series, uint32_t count)
 {
     if (count <= series->cap)
         return;
-    const uint32_t grown = series->cap + series->cap / 2 + 8;
+    const uint32_t number = (uint32_t)(series - head->series);
+    const uint32_t share = (number * UINT32_C(2654435769)) >> 16;
+    const uint32_t grown = series->cap + 8 + series->cap / 4 +
+                           (uint32_t)((uint64_t)series->cap * share >> 17);
     const uint32_t cap = count > grown ? count : grown;
     pthread_rwlock_wrlock(&head->lock);
     series->sample = mem_resize(series->sample, cap, sizeof *series->sample);

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 /* A slice holds the writer up while it is written, so it is small. */
-enum { SLICE_SAMPLES = 1 << 18, SLICE_SERIES = 4096 };
+enum { SLICE_SAMPLES = 1 << 16, SLICE_SERIES = 1024 };
 
 void *list_add(struct list *list, size_t size)
 {
