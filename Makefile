@@ -130,7 +130,7 @@ FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd
 
 test: $(BUILD)/packages-test
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN) $(UNDER)
-	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/golden/golden.sh \
+	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/peers.sh tests/golden/golden.sh \
 	    $(UNIT) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
 
 test-long: $(BUILD)/packages-long

@@ -185,20 +185,21 @@ static int transaction(struct store *store, struct request *group, int64_t now_m
 const double writer_bounds_s[WRITER_BOUNDS] = {.001, .0025, .005, .01, .025, .05,
                                                .1,   .25,   .5,   1,   2.5};
 
-static void count_duration(struct writer *writer, double seconds)
+/* One that failed took its time, too: a disk that hangs before it gives up must show. */
+static void count_duration(struct writer *writer, int64_t took_us)
 {
+    const double seconds = (double)took_us * 1e-6;
     size_t b = 0;
     while (b < WRITER_BOUNDS && seconds > writer_bounds_s[b])
         b++;
     atomic_fetch_add(&writer->took[b], 1);
+    atomic_fetch_add(&writer->commit_us, (uint64_t)took_us);
 }
 
-static void succeed(struct store *store, const struct request *group, int64_t took_us)
+static void succeed(struct store *store, const struct request *group)
 {
     struct writer *const writer = &store->writer;
-    count_duration(writer, (double)took_us * 1e-6);
     atomic_fetch_add(&writer->commits, 1);
-    atomic_fetch_add(&writer->commit_us, (uint64_t)took_us);
     atomic_fetch_add(&writer->revisions, store->head.revision_count);
     for (const struct request *r = group; r; r = r->next) {
         atomic_fetch_add(&writer->stored, r->counts.stored);
@@ -233,10 +234,11 @@ int commit_group(struct store *store, struct request *group, struct err *err)
         return 0;
     if (status == 0)
         status = transaction(store, group, now_ms, err);
+    count_duration(&store->writer, now_us() - began_us);
     if (status)
         fail(store, group, err);
     else
-        succeed(store, group, now_us() - began_us);
+        succeed(store, group);
     return status;
 }
 

@@ -62,12 +62,17 @@ static void test_text(void **state)
     forecaster_make(f, "web", "{\"select\": \"cpu\", \"step\": \"1h\"}");
     issue_put(f, (struct issuing){"web", FIXTURE_NOW, FIXTURE_NOW, HOUR_MS, 2,
                                   .series = (const char *const[]){"cpu", NULL}});
+    /* Forecasters do not write over each other's. */
+    forecaster_make(f, "db", "{\"select\": \"db\", \"step\": \"1h\"}");
+    issue_put(f, (struct issuing){"db", FIXTURE_NOW - 5000, FIXTURE_NOW, HOUR_MS, 2,
+                                  .series = (const char *const[]){"db", NULL}});
     a = get(f, "/metrics");
     assert_status(a, 200);
     assert_non_null(
         strstr(a.head, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     static const char *const wanted[] = {
-        "\nfrwkvd_forecasters 1\n",
+        "\nfrwkvd_forecasters 2\n",
+        "\nfrwkvd_forecast_issued_timestamp_seconds{forecaster=\"db\"} 1774785595\n",
         "\nfrwkvd_forecast_issued_timestamp_seconds{forecaster=\"web\"} 1774785600\n",
         "\nfrwkvd_storage_commit_duration_seconds_bucket{le=\"1.0\"} ",
         "\nfrwkvd_storage_queue_samples 0\n",

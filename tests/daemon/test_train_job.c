@@ -344,6 +344,36 @@ static bool challenger_serves(struct bench *b, const struct store_model *champio
     return serves;
 }
 
+/* A later training of the same data ends with the same bytes as a first one would. */
+static void a_training_owes_nothing_to_the_one_before(void **state)
+{
+    struct bench *const b = *state;
+    struct err err = {0};
+    struct store_job job = job_take(b);
+    struct store_model first = {0}, later = {0}, alone = {0};
+    assert_ok(job_run(b, &job, &err), &err);
+    assert_ok(store_model_of_job(b->store, job.id, &first, &err), &err);
+    store_job_fini(&job);
+    hours_add(b, 100, 7.7);
+    /* The newest 12 hours are for its trial; who has none before it does without them. */
+    b->now_ms -= 12 * HOUR;
+    forecaster_put(b, "alone", "load");
+    job = job_take_of(b, "alone");
+    assert_ok(job_run(b, &job, &err), &err);
+    assert_ok(store_model_of_job(b->store, job.id, &alone, &err), &err);
+    store_job_fini(&job);
+    b->now_ms += 12 * HOUR;
+    job = job_take(b);
+    assert_ok(job_run(b, &job, &err), &err);
+    assert_ok(store_model_of_job(b->store, job.id, &later, &err), &err);
+    store_job_fini(&job);
+    assert_memory_equal(later.hash, alone.hash, sizeof later.hash);
+    assert_memory_not_equal(later.hash, first.hash, sizeof later.hash);
+    store_model_fini(&first);
+    store_model_fini(&later);
+    store_model_fini(&alone);
+}
+
 /* The rhythm has changed: who learnt the new one is better on what nobody has seen. */
 static void a_better_challenger_takes_over(void **state)
 {
@@ -400,6 +430,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(an_interrupted_job_ends_with_the_same_model,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_training_owes_nothing_to_the_one_before, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_better_challenger_takes_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_worse_challenger_is_kept_but_does_not_serve,
                                         setup, teardown),

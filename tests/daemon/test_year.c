@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/api.h"
+#include "api/replay.h"
 #include "base/civil.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -578,6 +578,23 @@ static void check_accuracy(const struct world *w, struct store *store, int64_t a
     free(lines);
 }
 
+/* What was issued comes out again, whoever was killed meanwhile. */
+static void check_replay(const struct world *w, struct store *store)
+{
+    struct err err = {0};
+    struct replay replay;
+    struct serving *const serving = serving_new(store, w->folder.options.clock);
+    const struct replay_wish wish = {
+        .forecaster = "load", .as_of_ms = w->end_ms, .limit = REPLAY_ISSUES_MAX};
+    assert_ok(replay_read(serving, &wish, &replay, &err), &err);
+    print_message("replayed %zu issues: %zu forecasts, %zu the same\n", replay.issues,
+                  replay.forecasts, replay.same);
+    assert_int_equal(replay.forecasts, replay.issues * SERIES);
+    assert_int_equal(replay.same, replay.forecasts);
+    replay_fini(&replay);
+    serving_free(serving);
+}
+
 static void on_finding(void *ctx, const char *what)
 {
     (void)ctx;
@@ -615,8 +632,11 @@ static void a_year(void **state)
     check_live(&w, store);
     check_accuracy(&w, store, w.end_ms);
     check_accuracy(&w, store, w.begin_ms + days * DAY / 2 + 5 * HOUR);
+    check_replay(&w, store);
     assert_ok(store_verify(w.folder.uri, on_finding, NULL, &verified, &err), &err);
     assert_int_equal(verified.findings, 0);
+    print_message("%d calibrations\n", (int)verified.calibrations);
+    assert_true(verified.calibrations > (uint64_t)days / 2);
     for (size_t i = 0; i < l.count; i++)
         store_job_fini(&l.jobs[i]);
     free(l.jobs);

@@ -34,6 +34,17 @@ check "or says what is wrong" grep -q "these credentials are not known here (\[s
 rm "$tmp/secrets"
 "$frwkvd" import -c "$conf" "$tmp/y.csv" 2>"$tmp/err"
 check "or which file it lacks" grep -q "credentials: $tmp/secrets: No such file" "$tmp/err"
+printf 'user = sender\npassword = correct horse\ntoken = 6qwLzUyT\n' >"$tmp/secrets"
+wave 300 1 >"$tmp/wave.csv"
+request POST "/v1/import?history=true" --data-binary @"$tmp/wave.csv" -H 'Content-Type: text/csv' -u "sender:correct horse"
+request PUT /v1/forecasters/x --json '{"select": "load", "step": "1h", "lookback": 24, "horizon": 12,
+    "settings": {"epochs": 1, "steps_per_epoch": 2, "batch": 2, "width": 8, "heads": 1}}' -H "Authorization: Bearer 6qwLzUyT"
+request POST /v1/forecasters/x/train -H "Authorization: Bearer 6qwLzUyT"
+check "a job is asked for" [ "$status" = 202 ]
+job=$(value .id)
+job_over() { request GET "/v1/jobs/$job" -u "sender:correct horse" && is '.finished != null' true; }
+check "it ends" wait_for 20 job_over
+check "no job keeps secrets, nor anything else that is stored" sh -c "! grep -rqaE 'horse|6qwLzUyT' '$tmp/state'"
 check "secrets are in no log" sh -c "! grep -E 'horse|6qwLzUyT' '$tmp/log'"
 
 kill "$pid"

@@ -51,7 +51,8 @@ assert samples["frwkvd_jobs", (("kind", "train"), ("state", "done"))] == 1
 assert samples["frwkvd_job_last_duration_seconds", (("kind", "train"),)] > 0
 assert samples["frwkvd_samples_rejected_total", (("dialect", "json"), ("reason", "future"))] == 1
 commits = samples["frwkvd_storage_commit_duration_seconds_count", ()]
-assert commits == samples["frwkvd_storage_commits_total", ()] > 0
+assert samples["frwkvd_storage_commits_total", ()] > 0
+assert commits == samples["frwkvd_storage_commits_total", ()] + samples["frwkvd_storage_commit_failures_total", ()]
 assert samples["frwkvd_storage_commit_duration_seconds_bucket", (("le", "+Inf"),)] == commits
 assert samples["frwkvd_reloads_total", (("result", "accepted"),)] == 1
 assert samples["frwkvd_reloads_total", (("result", "refused"),)] == 1

@@ -227,6 +227,33 @@ static void a_full_disk_is_busy_and_loses_nothing(void **state)
     check_after_failure(fixture);
 }
 
+static void find_figure(void *ctx, const char *name, double value)
+{
+    double *const figures = ctx; /* commits, failures, durations */
+    static const char *const names[] = {"frwkvd_storage_commits_total",
+                                        "frwkvd_storage_commit_failures_total",
+                                        "frwkvd_storage_commit_duration_seconds_count"};
+    for (size_t i = 0; i < 3; i++)
+        if (!strcmp(name, names[i]))
+            figures[i] = value;
+}
+
+static void a_failed_commit_counts_its_time(void **state)
+{
+    struct fixture *const fixture = *state;
+    fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    double before[3] = {0}, after[3] = {0};
+    assert_ok(append(fixture->store, "before", 0, 10, &err), &err);
+    store_figures(fixture->store, find_figure, before);
+    assert_true(before[0] > 0 && before[1] == 0 && before[2] == before[0]);
+    sqlite3_exec(fixture->store->db, "PRAGMA max_page_count = 1", NULL, NULL, NULL);
+    assert_err(append(fixture->store, "during", 0, 50000, &err), &err, ERR_BUSY,
+               "disk: full");
+    store_figures(fixture->store, find_figure, after);
+    assert_true(after[1] > 0 && after[2] == after[0] + after[1]);
+}
+
 /* The system's: writes past a size fail, whatever the file. */
 static void a_failing_write_loses_nothing(void **state)
 {
@@ -303,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(series_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_is_busy_and_loses_nothing, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_failed_commit_counts_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failing_write_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_reader_cannot_fill_the_disk, setup,
                                         teardown),
