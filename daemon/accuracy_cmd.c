@@ -81,8 +81,9 @@ static void print_rows(const json_t *answer)
     table_free(t);
 }
 
-static int accuracy(struct client *client, const struct wish *wish, struct err *err)
+static int accuracy(struct client *client, const void *ctx, struct err *err)
 {
+    const struct wish *const wish = ctx;
     char *const name = client_escape(client, wish->name);
     char *path = mem_printf("/v1/forecasters/%s/accuracy", name);
     client_text_free(name);
@@ -93,12 +94,10 @@ static int accuracy(struct client *client, const struct wish *wish, struct err *
     free(path);
     if (!answer)
         return -1;
-    if (wish->json) {
-        json_dumpf(answer, stdout, JSON_REAL_PRECISION(17));
-        putchar('\n');
-    } else {
+    if (wish->json)
+        client_print(answer);
+    else
         print_rows(answer);
-    }
     json_decref(answer);
     return 0;
 }
@@ -152,12 +151,7 @@ int accuracy_command(int argc, char **argv)
         return fputs(help, stdout), EXIT_DONE;
     if (read < 0)
         return command_misused("accuracy", "%s", err.msg);
-    struct config config;
-    if (config_load(wish.config, &config, &err))
-        return command_failed("accuracy", &err);
-    const struct client_options options = {.command = "accuracy", .quiet = wish.quiet};
-    struct client *const client = client_open(&config, &options, &err);
-    const int failed = !client || accuracy(client, &wish, &err);
-    client_close(client);
-    return failed ? command_failed("accuracy", &err) : EXIT_DONE;
+    const struct client_options options = {
+        .command = "accuracy", .config = wish.config, .quiet = wish.quiet};
+    return client_command(&options, accuracy, &wish);
 }

@@ -44,7 +44,7 @@ enum { REPLAY_DEFAULT = 100 };
 
 /* What a command line says. */
 struct wish {
-    struct config config;
+    const char *config; /* its file, or NULL */
     const char *folder; /* NULL: none given */
     long replay;        /* issues of each forecaster */
     char *state;        /* uri of the state folder */
@@ -59,9 +59,9 @@ static int parse(int argc, char **argv, const char *help, struct wish *wish)
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
     const struct option *const known = help == verify_help ? longs : longs + 1;
-    const char *path = NULL;
+    struct config config;
     struct err err = {0};
-    wish->replay = REPLAY_DEFAULT;
+    *wish = (struct wish){.replay = REPLAY_DEFAULT};
     for (int c; (c = getopt_long(argc, argv, ":c:h", known, NULL)) != -1;) {
         char *end = NULL;
         switch (c) {
@@ -69,7 +69,7 @@ static int parse(int argc, char **argv, const char *help, struct wish *wish)
             fputs(help, stdout);
             return EXIT_DONE;
         case 'c':
-            path = optarg;
+            wish->config = optarg;
             break;
         case 'R':
             wish->replay = strtol(optarg, &end, 10);
@@ -86,9 +86,9 @@ static int parse(int argc, char **argv, const char *help, struct wish *wish)
         return command_misused(argv[0], "one folder expected, got %s too",
                                argv[optind + 1]);
     wish->folder = argv[optind];
-    if (config_load(path, &wish->config, &err))
+    if (config_load(wish->config, &config, &err))
         return command_failed(argv[0], &err);
-    wish->state = mem_printf("sqlite:%s", wish->config.folder);
+    wish->state = mem_printf("sqlite:%s", config.folder);
     return -1;
 }
 
@@ -173,7 +173,7 @@ int verify_command(int argc, char **argv)
     else
         status = check("verify", wish.state, &issues);
     if (status == EXIT_DONE && issues && wish.replay) {
-        if (replay_all(&wish.config, (size_t)wish.replay, &came_out, &err))
+        if (replay_all(wish.config, (size_t)wish.replay, &came_out, &err))
             status = command_failed("verify", &err);
         else if (!came_out)
             status = EXIT_FAILED;

@@ -10,11 +10,14 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/command.h"
+#include "daemon/config.h"
 #include "daemon/instance.h"
 
 enum { ANSWER_MAX = 1 << 28, CONNECT_TIMEOUT_S = 5 };
 
 struct client {
+    struct config config;
     CURL *curl;
     struct instance own; /* where no daemon runs */
     char *socket;        /* of the own instance, or NULL */
@@ -258,9 +261,10 @@ static int open_own(struct client *client, const struct config *config,
     return -1;
 }
 
-static int connect_to(struct client *client, const struct config *config,
-                      const struct client_options *options, struct err *err)
+static int connect_to(struct client *client, const struct client_options *options,
+                      struct err *err)
 {
+    const struct config *const config = &client->config;
     uid_t owner;
     if (foreign(config, &owner))
         return ask_daemon(client, config, options, err) == 0
@@ -277,16 +281,17 @@ static int connect_to(struct client *client, const struct config *config,
                    config->listen);
 }
 
-struct client *client_open(const struct config *config,
-                           const struct client_options *options, struct err *err)
+struct client *client_open(const struct client_options *options, struct err *err)
 {
     struct client *const client = mem_new(1, sizeof *client);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    client->curl = curl_easy_init();
-    if (!client->curl)
-        err_set(err, ERR_NO_MEMORY, "curl: cannot start");
-    else if (connect_to(client, config, options, err) == 0)
-        return client;
+    if (config_load(options->config, &client->config, err) == 0) {
+        client->curl = curl_easy_init();
+        if (!client->curl)
+            err_set(err, ERR_NO_MEMORY, "curl: cannot start");
+        else if (connect_to(client, options, err) == 0)
+            return client;
+    }
     client_close(client);
     return NULL;
 }
@@ -305,6 +310,21 @@ void client_close(struct client *client)
     free(client->socket);
     free(client->base);
     free(client);
+}
+
+int client_command(const struct client_options *options, client_fn *ask, const void *ctx)
+{
+    struct err err = {0};
+    struct client *const client = client_open(options, &err);
+    const int failed = !client || ask(client, ctx, &err);
+    client_close(client);
+    return failed ? command_failed(options->command, &err) : EXIT_DONE;
+}
+
+void client_print(const json_t *answer)
+{
+    json_dumpf(answer, stdout, JSON_REAL_PRECISION(15));
+    putchar('\n');
 }
 
 char *client_with(struct client *client, char *path, const char *key, const char *value)

@@ -16,21 +16,25 @@
 #include <stdio.h>
 
 #include "base/err.h"
-#include "daemon/config.h"
 
 struct client;
 
 struct client_options {
     const char *command; /* for what another user is told to type: "import" */
+    const char *config;  /* its file, or NULL for the usual one */
     bool jobs;           /* where no daemon runs, run jobs ourselves */
     bool create;         /* make the state folder if there is none */
     bool quiet;          /* do not say whom it asks */
 };
 
-struct client *client_open(const struct config *config,
-                           const struct client_options *options, struct err *err)
+struct client *client_open(const struct client_options *options, struct err *err)
     __attribute__((warn_unused_result));
 void client_close(struct client *client);
+
+/* A subcommand that asks: opens, calls ask(client, ctx, err), which prints what it
+ * learns and returns 0 or -1, closes.  The exit status. */
+typedef int client_fn(struct client *client, const void *ctx, struct err *err);
+int client_command(const struct client_options *options, client_fn *ask, const void *ctx);
 
 /*
  * Asks, and returns the JSON of the answer (owned by the caller).  NULL on failure: the
@@ -42,6 +46,9 @@ json_t *client_get(struct client *client, const char *path, struct err *err)
 json_t *client_send(struct client *client, const char *method, const char *path,
                     const char *body, struct err *err)
     __attribute__((warn_unused_result));
+
+/* On stdout, for --json. */
+void client_print(const json_t *answer);
 
 /* Sends a file as it is read, not held in memory.  sent(ctx, bytes) now and then. */
 json_t *client_upload(struct client *client, const char *path, const char *type,

@@ -83,8 +83,9 @@ static void print_rows(const json_t *answer, const char *forecaster)
                json_string_value(json_object_get(one, "why")));
 }
 
-static int crossings(struct client *client, const struct wish *wish, struct err *err)
+static int crossings(struct client *client, const void *ctx, struct err *err)
 {
+    const struct wish *const wish = ctx;
     char *path = mem_text("/v1/crossings");
     if (wish->name) {
         char *const name = client_escape(client, wish->name);
@@ -98,12 +99,10 @@ static int crossings(struct client *client, const struct wish *wish, struct err 
     free(path);
     if (!answer)
         return -1;
-    if (wish->json) {
-        json_dumpf(answer, stdout, JSON_REAL_PRECISION(15));
-        putchar('\n');
-    } else {
+    if (wish->json)
+        client_print(answer);
+    else
         print_rows(answer, wish->name ? wish->name : "");
-    }
     json_decref(answer);
     return 0;
 }
@@ -159,12 +158,7 @@ int crossings_command(int argc, char **argv)
         return fputs(help, stdout), EXIT_DONE;
     if (read < 0)
         return command_misused("crossings", "%s", err.msg);
-    struct config config;
-    if (config_load(wish.config, &config, &err))
-        return command_failed("crossings", &err);
-    const struct client_options options = {.command = "crossings", .quiet = wish.quiet};
-    struct client *const client = client_open(&config, &options, &err);
-    const int failed = !client || crossings(client, &wish, &err);
-    client_close(client);
-    return failed ? command_failed("crossings", &err) : EXIT_DONE;
+    const struct client_options options = {
+        .command = "crossings", .config = wish.config, .quiet = wish.quiet};
+    return client_command(&options, crossings, &wish);
 }

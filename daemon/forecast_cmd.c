@@ -68,12 +68,9 @@ static int run(const struct command *command, struct err *err)
     model_start();
     if (command->job.file)
         return forecast_csv(&command->job, err);
-    struct config config;
-    if (config_load(command->config, &config, err))
-        return -1;
-    const struct client_options options = {.command = "forecast",
-                                           .quiet = command->quiet};
-    struct client *const client = client_open(&config, &options, err);
+    const struct client_options options = {
+        .command = "forecast", .config = command->config, .quiet = command->quiet};
+    struct client *const client = client_open(&options, err);
     const int result = client ? forecast_named(client, &command->wish, err) : -1;
     client_close(client);
     return result;

@@ -175,17 +175,16 @@ int import_command(int argc, char **argv)
     const int read = options_read(&import, argc, argv, &err);
     if (read != 0)
         return read > 0 ? EXIT_DONE : command_misused("import", "%s", err.msg);
-    struct config config;
-    if (config_load(import.config, &config, &err))
-        return command_failed("import", &err);
     uint64_t size = 0;
     FILE *const file = file_open(import.file, &size, &err);
     if (!file)
         return command_failed("import", &err);
     model_start();
-    const struct client_options options = {
-        .command = "import", .create = true, .quiet = import.quiet};
-    struct client *const client = client_open(&config, &options, &err);
+    const struct client_options options = {.command = "import",
+                                           .config = import.config,
+                                           .create = true,
+                                           .quiet = import.quiet};
+    struct client *const client = client_open(&options, &err);
     const int failed = !client || upload(&import, client, file, size, &err);
     client_close(client);
     file_close(file);

@@ -53,8 +53,9 @@ static void print_models(const json_t *answer)
     table_free(t);
 }
 
-static int models(struct client *client, const struct wish *wish, struct err *err)
+static int models(struct client *client, const void *ctx, struct err *err)
 {
+    const struct wish *const wish = ctx;
     char *const name = client_escape(client, wish->name);
     char *const number = wish->restore ? client_escape(client, wish->restore) : NULL;
     char *const path =
@@ -67,12 +68,10 @@ static int models(struct client *client, const struct wish *wish, struct err *er
     client_text_free(name);
     if (!answer)
         return -1;
-    if (wish->json) {
-        json_dumpf(answer, stdout, JSON_REAL_PRECISION(10));
-        putchar('\n');
-    } else {
+    if (wish->json)
+        client_print(answer);
+    else
         print_models(answer);
-    }
     json_decref(answer);
     return 0;
 }
@@ -119,12 +118,7 @@ int models_command(int argc, char **argv)
         return fputs(help, stdout), EXIT_DONE;
     if (read < 0)
         return command_misused("models", "%s", err.msg);
-    struct config config;
-    if (config_load(wish.config, &config, &err))
-        return command_failed("models", &err);
-    const struct client_options options = {.command = "models", .quiet = wish.quiet};
-    struct client *const client = client_open(&config, &options, &err);
-    const int failed = !client || models(client, &wish, &err);
-    client_close(client);
-    return failed ? command_failed("models", &err) : EXIT_DONE;
+    const struct client_options options = {
+        .command = "models", .config = wish.config, .quiet = wish.quiet};
+    return client_command(&options, models, &wish);
 }

@@ -107,11 +107,11 @@ static void print(const char *name, const struct sums *s)
                json_number_value(json_object_get(s->first, "is")));
 }
 
-int replay_all(const struct config *config, size_t issues, bool *came_out,
-               struct err *err)
+int replay_all(const char *config, size_t issues, bool *came_out, struct err *err)
 {
-    const struct client_options options = {.command = "verify", .quiet = true};
-    struct client *const client = client_open(config, &options, err);
+    const struct client_options options = {
+        .command = "verify", .config = config, .quiet = true};
+    struct client *const client = client_open(&options, err);
     json_t *const answer = client ? client_get(client, "/v1/forecasters", err) : NULL;
     int rc = answer ? 0 : -1;
     size_t i;

@@ -92,10 +92,8 @@ static json_t *job_watch(struct client *client, const char *path, struct err *er
 
 static int job_report(const json_t *job, bool json, struct err *err)
 {
-    if (json) {
-        json_dumpf(job, stdout, JSON_REAL_PRECISION(10));
-        putchar('\n');
-    }
+    if (json)
+        client_print(job);
     if (strcmp(text_of(job, "state"), "done") != 0)
         return err_set(err, ERR_CONFLICT, "the training ended as %s%s%s",
                        text_of(job, "state"), text_of(job, "error")[0] ? ": " : "",
@@ -105,9 +103,15 @@ static int job_report(const json_t *job, bool json, struct err *err)
     return 0;
 }
 
-static int train(struct client *client, const char *name, bool json, struct err *err)
+struct wish {
+    const char *name; /* of the forecaster */
+    bool json;
+};
+
+static int train(struct client *client, const void *ctx, struct err *err)
 {
-    char *const escaped = client_escape(client, name);
+    const struct wish *const wish = ctx;
+    char *const escaped = client_escape(client, wish->name);
     char *const path = mem_printf("/v1/forecasters/%s/train", escaped);
     client_text_free(escaped);
     json_t *const started = client_send(client, "POST", path, NULL, err);
@@ -119,7 +123,7 @@ static int train(struct client *client, const char *name, bool json, struct err 
     json_decref(started);
     json_t *const job = job_watch(client, job_path, err);
     free(job_path);
-    const int result = job ? job_report(job, json, err) : -1;
+    const int result = job ? job_report(job, wish->json, err) : -1;
     json_decref(job);
     return result;
 }
@@ -131,8 +135,8 @@ int train_command(int argc, char **argv)
                                           {"json", no_argument, NULL, 'J'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-    const char *path = NULL;
-    bool json = false, quiet = false;
+    struct wish wish = {0};
+    struct client_options options = {.command = "train", .jobs = true};
     struct err err = {0};
     for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
         if (c == 'h')
@@ -142,22 +146,15 @@ int train_command(int argc, char **argv)
             return command_misused("train", "%s", err.msg);
         }
         if (c == 'c')
-            path = optarg;
+            options.config = optarg;
         else if (c == 'q')
-            quiet = true;
+            options.quiet = true;
         else
-            json = true;
+            wish.json = true;
     }
     if (optind + 1 != argc)
         return command_misused("train", "one forecaster's name expected");
-    struct config config;
-    if (config_load(path, &config, &err))
-        return command_failed("train", &err);
+    wish.name = argv[optind];
     model_start();
-    const struct client_options options = {
-        .command = "train", .jobs = true, .quiet = quiet};
-    struct client *const client = client_open(&config, &options, &err);
-    const int failed = !client || train(client, argv[optind], json, &err);
-    client_close(client);
-    return failed ? command_failed("train", &err) : EXIT_DONE;
+    return client_command(&options, train, &wish);
 }
