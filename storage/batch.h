@@ -63,5 +63,8 @@ void batch_blob_fini(struct batch_blob *blob);
  * batch_encode(): length, checksum, an id of 0, a time out of range, a NaN. */
 int batch_decode(const void *bytes, size_t len, struct batch_samples *out,
                  int64_t *arrived_ms, struct err *err);
+/* Adds how many samples it has of each series up to last: count[id].  Nothing is added of
+ * bytes without the form of a batch; the checksum is not looked at. */
+void batch_count_ids(const void *bytes, size_t len, uint32_t last, uint32_t *count);
 
 #endif

@@ -87,8 +87,8 @@ void batch_blob_fini(struct batch_blob *blob)
     *blob = (struct batch_blob){0};
 }
 
-static int check(const unsigned char *bytes, size_t len, struct header *header,
-                 struct err *err)
+static int check_form(const unsigned char *bytes, size_t len, struct header *header,
+                      struct err *err)
 {
     if (len < HEADER_BYTES + CRC_BYTES)
         return err_set(err, ERR_CORRUPT, "batch: cut short at %zu bytes", len);
@@ -100,6 +100,14 @@ static int check(const unsigned char *bytes, size_t len, struct header *header,
     if (encoded_len(header->count, header->offset_bytes) != len)
         return err_set(err, ERR_CORRUPT, "batch: %u samples do not take %zu bytes",
                        header->count, len);
+    return 0;
+}
+
+static int check(const unsigned char *bytes, size_t len, struct header *header,
+                 struct err *err)
+{
+    if (check_form(bytes, len, header, err))
+        return -1;
     uint32_t crc;
     memcpy(&crc, bytes + len - CRC_BYTES, sizeof crc);
     if (crc != crc_of(bytes, len - CRC_BYTES))
@@ -140,4 +148,18 @@ int batch_decode(const void *bytes, size_t len, struct batch_samples *out,
     out->count = count;
     *arrived_ms = header.arrived_ms;
     return 0;
+}
+
+void batch_count_ids(const void *bytes, size_t len, uint32_t last, uint32_t *count)
+{
+    struct header header;
+    if (check_form(bytes, len, &header, NULL))
+        return;
+    const unsigned char *const ids = (const unsigned char *)bytes + HEADER_BYTES;
+    for (size_t i = 0; i < header.count; i++) {
+        uint32_t id;
+        memcpy(&id, ids + i * sizeof id, sizeof id);
+        if (id <= last)
+            count[id]++;
+    }
 }

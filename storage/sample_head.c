@@ -48,19 +48,22 @@ size_t samples_before(const struct sample *sample, size_t count, int64_t time_ms
 
 /* ---- staging ------------------------------------------------------------------ */
 
-/*
- * Moving an array needs the lock, filling its unpublished end does not.  Arrays that are
- * filled at one pace must not all be full at one moment: each grows by a share of its own,
- * between a quarter and three quarters.
- */
+/* Arrays that are filled at one pace must not all be full at one moment: each grows by a
+ * share of its own of what could be. */
+static uint32_t own_share(const struct head *head, const struct head_series *series,
+                          uint32_t most)
+{
+    const uint32_t number = (uint32_t)(series - head->series);
+    return (uint32_t)((uint64_t)(number * UINT32_C(2654435769)) * most >> 32);
+}
+
+/* Moving an array needs the lock, filling its unpublished end does not. */
 static void series_reserve(struct head *head, struct head_series *series, uint32_t count)
 {
     if (count <= series->cap)
         return;
-    const uint32_t number = (uint32_t)(series - head->series);
-    const uint32_t share = (number * UINT32_C(2654435769)) >> 16;
-    const uint32_t grown = series->cap + 8 + series->cap / 4 +
-                           (uint32_t)((uint64_t)series->cap * share >> 17);
+    const uint32_t grown =
+        series->cap + 8 + series->cap / 4 + own_share(head, series, series->cap / 2);
     const uint32_t cap = count > grown ? count : grown;
     pthread_rwlock_wrlock(&head->lock);
     series->sample = mem_resize(series->sample, cap, sizeof *series->sample);
@@ -80,6 +83,12 @@ static struct head_series *series_at(struct head *head, uint32_t id)
         pthread_rwlock_unlock(&head->lock);
     }
     return &head->series[id - 1];
+}
+
+void head_reserve(struct head *head, uint32_t id, uint32_t count)
+{
+    struct head_series *const series = series_at(head, id);
+    series_reserve(head, series, count + 8 + own_share(head, series, count / 8));
 }
 
 /* Whether a sample is newer than all of its series. */

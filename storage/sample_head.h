@@ -95,6 +95,9 @@ struct head_source {
 void head_init(struct head *head);
 void head_fini(struct head *head);
 
+/* Room for so many samples of a series, before the first is staged. */
+void head_reserve(struct head *head, uint32_t id, uint32_t count);
+
 /* Samples [from, to); the ids are those of the store.  counts stay borrowed until
  * head_settle(). */
 void head_stage(struct head *head, const struct batch_samples *samples, size_t from,

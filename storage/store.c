@@ -64,28 +64,67 @@ static int open_database(struct store *store, struct err *err)
     return -1;
 }
 
-static int replay_row(struct store *store, const void *bytes, size_t len,
-                      struct batch_samples *samples, struct err *err)
+/*
+ * What is read of the log before the head takes it.  Series by series is how memory likes
+ * it: a group in order of arrival touches every series, far apart, for a sample or two.
+ */
+struct replay {
+    struct batch_samples row, block, sorted;
+    size_t *end; /* (ids) where the next sample of each goes in sorted */
+};
+enum { REPLAY_SAMPLES = 1 << 20 };
+
+static int replay_row(struct store *store, struct replay *replay, const void *bytes,
+                      size_t len, struct err *err)
 {
     int64_t arrived_ms;
-    if (batch_decode(bytes, len, samples, &arrived_ms, err))
+    const struct batch_samples *const row = &replay->row;
+    struct batch_samples *const block = &replay->block;
+    if (batch_decode(bytes, len, &replay->row, &arrived_ms, err))
         return -1;
-    size_t kept = 0;
-    for (size_t i = 0; i < samples->count; i++) {
-        const uint32_t id = samples->id[i];
+    batch_samples_reserve(block, block->count + row->count);
+    for (size_t i = 0; i < row->count; i++) {
+        const uint32_t id = row->id[i];
         if (id > store->index.committed)
             return err_set(err, ERR_CORRUPT, "batch: series %u is not in the index", id);
-        samples->id[kept] = id;
-        samples->time_ms[kept] = samples->time_ms[i];
-        samples->value[kept] = samples->value[i];
+        block->id[block->count] = id;
+        block->time_ms[block->count] = row->time_ms[i];
+        block->value[block->count] = row->value[i];
         /* Of a series that has been removed since: the log was not trimmed yet. */
-        kept += !nameset_gone(&store->index.names, id - 1);
+        block->count += !nameset_gone(&store->index.names, id - 1);
     }
-    samples->count = kept;
+    return 0;
+}
+
+/* Those of one series stay in their order: the last write wins. */
+static void replay_sort(struct replay *replay, uint32_t ids)
+{
+    const struct batch_samples *const block = &replay->block;
+    struct batch_samples *const sorted = &replay->sorted;
+    memset(replay->end, 0, (ids + 1) * sizeof *replay->end);
+    for (size_t i = 0; i < block->count; i++)
+        replay->end[block->id[i]]++;
+    for (size_t id = 1; id <= ids; id++)
+        replay->end[id] += replay->end[id - 1];
+    batch_samples_reserve(sorted, block->count);
+    sorted->count = block->count;
+    for (size_t i = block->count; i-- > 0;) {
+        const size_t to = --replay->end[block->id[i]];
+        sorted->id[to] = block->id[i];
+        sorted->time_ms[to] = block->time_ms[i];
+        sorted->value[to] = block->value[i];
+    }
+}
+
+static int replay_block(struct store *store, struct replay *replay, struct err *err)
+{
+    const struct batch_samples *const sorted = &replay->sorted;
+    replay_sort(replay, store->index.committed);
+    replay->block.count = 0;
     /* Its revisions were written when it arrived. */
     struct store_counts counts = {0};
     const struct head_source source = {.history = true, .counts = &counts};
-    head_stage(&store->head, samples, 0, samples->count, &source);
+    head_stage(&store->head, sorted, 0, sorted->count, &source);
     /* As if there were no chunks: these are looked at once, at the end (reconcile). */
     if (head_settle(&store->head, NULL, NULL, err))
         return -1;
@@ -93,29 +132,57 @@ static int replay_row(struct store *store, const void *bytes, size_t len,
     return 0;
 }
 
+/* Room for all that the log has of each series, so that no array is moved for the next
+ * block.  What is damaged is found when it is read for good. */
+static int replay_reserve(struct store *store, struct err *err)
+{
+    const uint32_t ids = store->index.committed;
+    uint32_t *const count = mem_new((size_t)ids + 1, sizeof *count);
+    sqlite3_stmt *const stmt = sql_query(store->db, err, "SELECT batch FROM log", "");
+    int status = stmt ? 1 : -1;
+    while (status == 1 && (status = sql_step(stmt, err)) == 1)
+        batch_count_ids(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
+                        ids, count);
+    sqlite3_finalize(stmt);
+    for (uint32_t id = 1; id <= ids && status == 0; id++)
+        if (count[id] > 0)
+            head_reserve(&store->head, id, count[id]);
+    free(count);
+    return status;
+}
+
 /* Builds the head from the log. */
 static int replay(struct store *store, struct err *err)
 {
-    struct batch_samples samples = {0};
+    if (replay_reserve(store, err))
+        return -1;
+    struct replay replay = {
+        .end = mem_new((size_t)store->index.committed + 1, sizeof *replay.end)};
     sqlite3_stmt *const stmt =
         sql_query(store->db, err, "SELECT id, batch FROM log ORDER BY id", "");
     int status = stmt ? 1 : -1;
     while (status == 1 && (status = sql_step(stmt, err)) == 1) {
         const void *const bytes = sqlite3_column_blob(stmt, 1);
-        if (replay_row(store, bytes, (size_t)sqlite3_column_bytes(stmt, 1), &samples,
+        if (replay_row(store, &replay, bytes, (size_t)sqlite3_column_bytes(stmt, 1),
                        err)) {
             err_prefix(err,
                        "%s: row %lld of the log is damaged, restore the state folder "
                        "from a backup",
                        store->path, (long long)sqlite3_column_int64(stmt, 0));
             status = -1;
-        } else {
-            status = 1;
+        } else if (replay.block.count >= REPLAY_SAMPLES &&
+                   replay_block(store, &replay, err)) {
+            status = -1;
         }
         store->writer.next_log_id = sqlite3_column_int64(stmt, 0) + 1;
     }
     sqlite3_finalize(stmt);
-    batch_samples_fini(&samples);
+    if (status == 0)
+        status = replay_block(store, &replay, err);
+    batch_samples_fini(&replay.row);
+    batch_samples_fini(&replay.block);
+    batch_samples_fini(&replay.sorted);
+    free(replay.end);
     return status;
 }
 

@@ -35,6 +35,13 @@ static void round_trip(const struct batch_samples *samples, size_t bytes_each)
     assert_ok(batch_decode(blob.bytes, blob.len, &back, &arrived_ms, &err), &err);
     assert_int_equal(arrived_ms, 1234);
     assert_same(&back, samples);
+    uint32_t count[8] = {0}, want[8] = {0};
+    batch_count_ids(blob.bytes, blob.len, 7, count);
+    batch_count_ids(blob.bytes, blob.len - 1, 7, count); /* no batch */
+    for (size_t i = 0; i < samples->count; i++)
+        if (samples->id[i] < 8)
+            want[samples->id[i]]++;
+    assert_memory_equal(count, want, sizeof want);
     batch_blob_fini(&blob);
     batch_samples_fini(&back);
 }

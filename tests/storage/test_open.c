@@ -297,6 +297,48 @@ static void refuses_a_damaged_log(void **state)
     folder_fini(&folder);
 }
 
+/* The log is read in blocks: this one takes two, and the second writes over the first. */
+static void a_long_log_comes_back(void **state)
+{
+    (void)state;
+    enum { EACH = 180000, BATCHES = 4, SERIES = 2, FRESH = EACH / 2 };
+    static const char *const NAMES[SERIES] = {"a", "b"};
+    struct folder folder;
+    folder_init(&folder);
+    folder.options.head_samples_max = folder.options.queue_samples_max = 4000000;
+    folder.options.compact_samples = 0;
+    struct store *store = folder_open(&folder);
+    struct store_counts counts;
+    struct err err = {0};
+    for (int k = 0; k < BATCHES; k++) {
+        struct store_batch *const batch = store_batch_new();
+        store_batch_history(batch);
+        for (int i = 0; i < EACH; i++) /* all series at one instant, then the next */
+            for (int s = 0; s < SERIES; s++)
+                store_batch_add(batch, store_batch_series(batch, NAMES[s]),
+                                1000 * (i + k * FRESH), k + 10 * s);
+        assert_ok(store_append_wait(store, batch, &counts, &err), &err);
+    }
+    store_close(store);
+    store = folder_open(&folder);
+    for (int s = 0; s < SERIES; s++) {
+        struct sample *sample;
+        size_t count;
+        assert_ok(store_read(store, NAMES[s], INT64_MIN, INT64_MAX, AS_OF_NOW, 0, &sample,
+                             &count, &err),
+                  &err);
+        assert_int_equal(count, EACH + (BATCHES - 1) * FRESH);
+        for (size_t i = 0; i < count; i++) {
+            const size_t last = i / FRESH < BATCHES - 1 ? i / FRESH : BATCHES - 1;
+            assert_int_equal(sample[i].time_ms, 1000 * (int64_t)i);
+            assert_true(sample[i].value == (double)(last + 10 * (size_t)s));
+        }
+        free(sample);
+    }
+    store_close(store);
+    folder_fini(&folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +353,7 @@ int main(void)
         cmocka_unit_test(refuses_a_damaged_file),
         cmocka_unit_test(refuses_a_file_it_cannot_write),
         cmocka_unit_test(refuses_a_damaged_log),
+        cmocka_unit_test(a_long_log_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
