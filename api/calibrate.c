@@ -7,8 +7,9 @@
  * that of band_stretch_fit() at the outermost quantile of which so much can be told.
  * Nothing but the ledger and samples goes in: whoever has both can work it out again.
  *
- * Targets that overlap say little new: LOOKS of them for each length of the bucket's end
- * count as independent, as in the judgement of the model (model/follow.h).
+ * Targets that overlap say little new.  How little is found on the data: each horizon of
+ * issues is checked by the factor from all others, over many series, and the least
+ * cautious rank that would have held its share is taken (looks below).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -25,9 +26,14 @@ enum {
     ISSUES_MOST = 96,
     ISSUES_LEAST = 8,
     RATIOS_MOST = 4 << 20, /* of one side; more are thinned out by whole issues */
-    LOOKS = 4,
+    SERIES_CHECKED = 64,
     PAUSES = 4, /* calibrations within a horizon */
 };
+
+/* How many targets are independent in a length of the bucket's end: all of them, or fewer,
+ * down to what the judgement of a model supposes (model/follow.h). */
+static const double looks[] = {1e9, 64, 32, 16, 8, 4};
+enum { LOOKS = sizeof looks / sizeof *looks };
 
 /* By less than this a factor is not worth a new calibration. */
 static const float change_least = 1.1F;
@@ -35,7 +41,7 @@ static const float change_least = 1.1F;
 enum { BELOW, ABOVE, SIDES };
 
 struct ratios {
-    float *at;
+    struct band_ratio *at;
     size_t count, room;
 };
 
@@ -50,7 +56,9 @@ struct fit {
     int64_t now_ms;
     size_t issues, quantile_count, steps;
     int64_t first_ms;
-    double independent[MODEL_BUCKETS];
+    size_t blocks;                 /* horizons that issues lie in */
+    double lengths[MODEL_BUCKETS]; /* of the bucket's end, that have passed */
+    double independent[MODEL_BUCKETS][SIDES];
     size_t edge[MODEL_BUCKETS][SIDES]; /* which quantile; SIZE_MAX: none */
     size_t count;
     struct line *lines;       /* sorted by name */
@@ -89,14 +97,14 @@ static void begin(struct fit *fit, const struct matured_issue *issue)
         const double lengths =
             (double)(fit->now_ms - one->first_ms) /
             (double)(one->step_ms * (int64_t)bucket_end(one->steps, b));
-        fit->independent[b] = LOOKS * lengths;
+        fit->lengths[b] = lengths;
         for (size_t side = 0; side < SIDES; side++) {
             fit->edge[b][side] = SIZE_MAX;
             for (size_t i = 0; i < Q && fit->edge[b][side] == SIZE_MAX; i++) {
                 const size_t q = side == BELOW ? i : Q - 1 - i;
                 const double p = inner_share(one->quantiles[q], side);
                 if (p > 0.5 && q != issued_median(one) &&
-                    band_stretch_knows(fit->independent[b], p))
+                    band_stretch_knows(looks[LOOKS - 1] * lengths, p))
                     fit->edge[b][side] = q;
             }
         }
@@ -124,8 +132,8 @@ static struct line *line_of(struct fit *fit, const char *name)
 }
 
 /* An edge on the median says nothing of how far it should lie from it. */
-static void add_ratio(struct ratios *ratios, double actual, double median, double edge,
-                      float stretch)
+static void add_ratio(struct ratios *ratios, size_t block, double actual, double median,
+                      double edge, float stretch)
 {
     const double width = edge - median;
     if (width == 0)
@@ -134,7 +142,8 @@ static void add_ratio(struct ratios *ratios, double actual, double median, doubl
         ratios->room = ratios->room ? 2 * ratios->room : 64;
         ratios->at = mem_resize(ratios->at, ratios->room, sizeof *ratios->at);
     }
-    ratios->at[ratios->count++] = stretch * (float)((actual - median) / width);
+    ratios->at[ratios->count++] = (struct band_ratio){
+        stretch * (float)((actual - median) / width), (uint16_t)block};
 }
 
 static void add_series(struct fit *fit, const struct matured_issue *issue, size_t i)
@@ -154,8 +163,8 @@ static void add_series(struct fit *fit, const struct matured_issue *issue, size_
         const size_t b = bucket_of(j, one->steps);
         for (size_t side = 0; !isnan(actual) && side < SIDES; side++)
             if (fit->edge[b][side] != SIZE_MAX)
-                add_ratio(&line->ratios[b][side], actual, (double)values[middle],
-                          (double)values[fit->edge[b][side]],
+                add_ratio(&line->ratios[b][side], fit->blocks - 1, actual,
+                          (double)values[middle], (double)values[fit->edge[b][side]],
                           (side == BELOW ? stretch->below : stretch->above)[b]);
     }
 }
@@ -189,7 +198,11 @@ static int add_issue(void *ctx, const struct matured_issue *issue, struct err *e
         return 0;
     if (take_older(fit, issue, err))
         return -1;
+    const struct store_issued *const one = issue->issued;
     fit->issues++;
+    fit->blocks =
+        (size_t)((one->first_ms - fit->first_ms) / (one->step_ms * (int64_t)one->steps)) +
+        1;
     for (size_t i = 0; i < issue->count; i++)
         if (issue->column[i] != SIZE_MAX)
             add_series(fit, issue, i);
@@ -198,14 +211,48 @@ static int add_issue(void *ctx, const struct matured_issue *issue, struct err *e
 
 /* ---- the factors ---------------------------------------------------------------------- */
 
+static double share_of(const struct fit *fit, size_t b, size_t side)
+{
+    return inner_share(fit->served->definition.quantiles[fit->edge[b][side]], side);
+}
+
+/* Whether these looks would have held their share: block by block, over many series. */
+static bool holds(const struct fit *fit, size_t b, size_t side, double independent)
+{
+    const size_t stride = (fit->count + SERIES_CHECKED - 1) / SERIES_CHECKED;
+    double inside = 0, all = 0;
+    for (size_t i = 0; i < fit->count; i += stride) {
+        const struct ratios *const r = &fit->lines[i].ratios[b][side];
+        band_stretch_check(r->at, r->count, fit->blocks, independent,
+                           share_of(fit, b, side), &inside, &all);
+    }
+    return all > 0 && inside >= share_of(fit, b, side) * all;
+}
+
+/* Sorts the ratios on the way. */
+static void choose_looks(struct fit *fit)
+{
+    for (size_t b = 0; b < MODEL_BUCKETS; b++)
+        for (size_t side = 0; side < SIDES; side++) {
+            if (fit->edge[b][side] == SIZE_MAX)
+                continue;
+            for (size_t i = 0; i < fit->count; i++)
+                band_stretch_sort(fit->lines[i].ratios[b][side].at,
+                                  fit->lines[i].ratios[b][side].count);
+            size_t l = 0;
+            while (l + 1 < LOOKS && !holds(fit, b, side, looks[l] * fit->lengths[b]))
+                l++;
+            fit->independent[b][side] = looks[l] * fit->lengths[b];
+        }
+}
+
 static float factor_of(const struct fit *fit, struct line *line, size_t b, size_t side)
 {
     struct ratios *const ratios = &line->ratios[b][side];
-    const size_t q = fit->edge[b][side];
-    if (q == SIZE_MAX || ratios->count == 0)
+    if (fit->edge[b][side] == SIZE_MAX || ratios->count == 0)
         return 1;
-    return band_stretch_fit(ratios->at, ratios->count, fit->independent[b],
-                            inner_share(fit->served->definition.quantiles[q], side));
+    return band_stretch_fit(ratios->at, ratios->count, fit->independent[b][side],
+                            share_of(fit, b, side));
 }
 
 /* Series whose bands are as judged are left out.  Names are taken over. */
@@ -303,8 +350,10 @@ static int calibrate(struct serving *s, const struct served *served, struct err 
     };
     struct calibration fresh = {0};
     int rc = matured_each(fit.store, &wish, add_issue, &fit, err);
-    if (rc == 0)
+    if (rc == 0) {
+        choose_looks(&fit);
         work_out(&fit, &fresh);
+    }
     if (rc == 0 && (differs(&fresh, &served->calibration) ||
                     differs(&served->calibration, &fresh))) {
         rc = append(&fit, &fresh, err);

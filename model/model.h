@@ -281,14 +281,29 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
  * by more than this, either way. */
 #define BAND_STRETCH_MOST 10.0F
 
+/* How far an actual lay from the median, counted in distances of one edge of the band from
+ * the median as it was judged; negative on the other side.  block: when; such as lie far
+ * enough apart to say something of their own have others. */
+struct band_ratio {
+    float ratio;
+    uint16_t block;
+};
+
+/* Both of the following want them in order. */
+void band_stretch_sort(struct band_ratio *ratios, size_t count);
+
 /*
- * The factor for one side of the bands.  ratios: how far each actual lay from the median,
- * counted in distances of that side's edge from the median as it was judged; negative on
- * the other side.  They are sorted here.  p > 0.5 is the share that the edge should have on
+ * The factor for one side of the bands.  p > 0.5 is the share that the edge should have on
  * its inner side.  The answer is the p-th order statistic, its rank counted in n + 1 (Lei
  * et al. 2018) where n is how many of them were independent; 1 where that is too few.
  */
-float band_stretch_fit(float *ratios, size_t count, double independent, double p);
+float band_stretch_fit(const struct band_ratio *ratios, size_t count, double independent,
+                       double p);
+
+/* What that would have held: of each of so many blocks, by the factor from all others.
+ * Adds to *inside and *all. */
+void band_stretch_check(const struct band_ratio *ratios, size_t count, size_t blocks,
+                        double independent, double p, double *inside, double *all);
 
 /* Whether so many independent ones tell anything of p. */
 bool band_stretch_knows(double independent, double p);

@@ -131,13 +131,53 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+enum { MOST = 10 * HORIZON / EVERY * HORIZON, BLOCKS = 11 };
+
+/* Of one series, bucket and side. */
+struct list {
+    double at[MOST];
+    int64_t block[MOST];
+    size_t count;
+};
+
+/* The order statistic of those outside a block, by the rule of model.h; NAN: too few. */
+static double statistic(const struct list *list, int64_t block, double worth)
+{
+    double others[MOST], n = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->block[i] != block)
+            others[(size_t)n++] = list->at[i];
+    const double own = fmin(worth * n / (double)list->count, n);
+    if (own < 9)
+        return NAN;
+    qsort(others, (size_t)n, sizeof *others, ascending);
+    const double rank = fmax(fmin(ceil(0.9 * (n + n / own) - 1e-6), n), 1);
+    return fmin(fmax(others[(size_t)rank - 1], 0.1), 10);
+}
+
+/* Whether so many would have held 0.9 of each block, by the others. */
+static bool holds(const struct list *const lists[static 2], double worth)
+{
+    double inside = 0, all = 0;
+    for (int s = 0; s < 2; s++)
+        for (int64_t block = 0; block < BLOCKS; block++) {
+            const double factor = statistic(lists[s], block, worth);
+            for (size_t i = 0; !isnan(factor) && i < lists[s]->count; i++)
+                if (lists[s]->block[i] == block) {
+                    inside += lists[s]->at[i] <= factor;
+                    all++;
+                }
+        }
+    return all > 0 && inside >= 0.9 * all;
+}
+
 /* What a calibration made at an instant should say: the issues of ten horizons before. */
 static struct factors plain_loop(const struct fixture *f, int64_t made_ms)
 {
-    enum { MOST = 10 * HORIZON / EVERY * HORIZON };
     static const int64_t bucket_ends[MODEL_BUCKETS] = {2, 3, 6, 12};
-    static double ratios[2][MODEL_BUCKETS][2][MOST];
-    size_t count[2][MODEL_BUCKETS][2] = {0};
+    static const double looks[] = {1e9, 64, 32, 16, 8, 4};
+    static struct list lists[2][MODEL_BUCKETS][2];
+    memset(lists, 0, sizeof lists);
     int64_t first_ms = made_ms - 10 * HORIZON * HOUR_MS;
     if (first_ms < FIXTURE_NOW)
         first_ms = FIXTURE_NOW;
@@ -149,25 +189,29 @@ static struct factors plain_loop(const struct fixture *f, int64_t made_ms)
                 const double *const q = issued.q[s][j];
                 const double e = value_of(s, t + j * HOUR_MS) - q[1];
                 const int b = bucket_of(j);
-                ratios[s][b][0][count[s][b][0]++] = older.at[s][b][0] * e / (q[0] - q[1]);
-                ratios[s][b][1][count[s][b][1]++] = older.at[s][b][1] * e / (q[2] - q[1]);
+                for (int side = 0; side < 2; side++) {
+                    struct list *const list = &lists[s][b][side];
+                    list->block[list->count] = (t - first_ms) / (HORIZON * HOUR_MS);
+                    list->at[list->count++] =
+                        older.at[s][b][side] * e / (q[2 * side] - q[1]);
+                }
             }
     }
     struct factors out;
-    for (int s = 0; s < 2; s++)
-        for (int b = 0; b < MODEL_BUCKETS; b++)
-            for (int side = 0; side < 2; side++) {
-                double *const list = ratios[s][b][side];
-                const double n = (double)count[s][b][side];
-                const double lengths =
-                    (double)((made_ms - first_ms) / HOUR_MS) / (double)bucket_ends[b];
-                const double own = fmin(4 * lengths, n);
-                qsort(list, count[s][b][side], sizeof *list, ascending);
-                const double rank = ceil(0.9 * (n + n / own) - 1e-6);
-                out.at[s][b][side] = 1;
-                if (own >= 9)
-                    out.at[s][b][side] = fmin(fmax(list[(size_t)rank - 1], 0.1), 10);
+    for (int b = 0; b < MODEL_BUCKETS; b++)
+        for (int side = 0; side < 2; side++) {
+            const double lengths =
+                (double)((made_ms - first_ms) / HOUR_MS) / (double)bucket_ends[b];
+            const struct list *const both[2] = {&lists[0][b][side], &lists[1][b][side]};
+            size_t l = 0;
+            while (l < 5 && !holds(both, looks[l] * lengths))
+                l++;
+            for (int s = 0; s < 2; s++) {
+                const double factor = statistic(both[s], -1, looks[l] * lengths);
+                const bool enough = 4 * lengths >= 9 && !isnan(factor);
+                out.at[s][b][side] = enough ? factor : 1;
             }
+        }
     return out;
 }
 
