@@ -34,30 +34,45 @@ check "what was issued comes to pass" wait_for 40 passed
 curl -fsS "$url/v1/forecasters/web/accuracy" >"$tmp/accuracy"
 as_of=$(jq -r .as_of "$tmp/accuracy")
 
-# Outside: every issue and every sample as exported, in awk.
+# Outside: every issue and every sample as exported, in jq.  A line for each part of the
+# horizon: values, MAE, bias, MASE (over the season's error, 31 steps, in the look-back of
+# 32 before the issue), WQL, coverage.
 outside() {
     get /v1/forecasters/web/accuracy?as_of="$as_of"
-    wanted=$(value '.rows[] | select(.series == "load" and .bucket == "all") | "\(.values) \(.mae) \(.bias) \(.coverage)"')
+    value '.rows[] | select(.series == "load") |
+        "\(.bucket) \(.values) \(.mae) \(.bias) \(.mase) \(.wql) \(.coverage)"' >"$tmp/wanted"
     curl -fsS "$url/v1/samples?series=load&limit=10000&as_of=$as_of" >"$tmp/samples"
     : >"$tmp/issues"
-    last=0 at=$as_of
+    at=$as_of
     # Back from the newest issue to the first.
     while curl -fsS "$url/v1/forecasters/web/forecast?as_of=$at" >"$tmp/issue" 2>/dev/null; do
         cat "$tmp/issue" >>"$tmp/issues"
         at=$(jq -r '.issued | (sub("\\.[0-9]+Z$"; "Z") | fromdateiso8601 * 1000) - 1 +
             ((capture("\\.(?<ms>[0-9]+)Z$").ms // "0") | tonumber)' "$tmp/issue")
     done
-    got=$(jq -rs --slurpfile samples "$tmp/samples" --arg as_of "$as_of" '
-        ($samples[0].samples | map({key: (.time | sub("\\.[0-9]+Z$"; "Z")), value: .value}) | from_entries) as $at
-        | [.[] | .times as $t | .forecasts[] | .values as $v | range(0; $t | length) as $j
-           | ($t[$j] | sub("\\.[0-9]+Z$"; "Z")) as $when
-           | select($at[$when] != null and ($when | fromdateiso8601) + 1 <=
-                    ($as_of | sub("\\.[0-9]+Z$"; "Z") | fromdateiso8601))
-           | {y: $at[$when], lo: $v["0.1"][$j], mid: $v["0.5"][$j], hi: $v["0.9"][$j]}]
-        | "\(length) \(map(.mid - .y | fabs) | add / length) \(map(.mid - .y) | add / length) \(map(if .y >= .lo and .y <= .hi then 1 else 0 end) | add / length)"' "$tmp/issues")
-    body="daemon: $wanted, outside: $got"
-    echo "$wanted $got" | awk '{ for (i = 1; i <= 4; i++) { d = $i - $(i + 4); if (d < 0) d = -d
-        if (d > 1e-6) exit 1 } exit NF != 8 }'
+    jq -rs --slurpfile samples "$tmp/samples" --arg as_of "$as_of" '
+        def seconds: sub("\\.[0-9]+Z$"; "Z") | fromdateiso8601;
+        def mean: add / length;
+        ($samples[0].samples | map({key: (.time | seconds | tostring), value}) | from_entries) as $at
+        | ($as_of | seconds) as $now
+        | [.[] | (.times | map(seconds)) as $t | .forecasts[] | .values as $v
+           | ([range(1; 33) | ($t[0] - .) as $s | [$at[$s | tostring], $at[$s - 31 | tostring]]
+               | select(all(. != null)) | .[0] - .[1] | fabs] | mean) as $scale
+           | range(0; $t | length) as $j
+           | select($at[$t[$j] | tostring] != null and $t[$j] + 1 <= $now)
+           | {y: $at[$t[$j] | tostring], lo: $v["0.1"][$j], mid: $v["0.5"][$j], hi: $v["0.9"][$j], $scale,
+              bucket: (if $j < 1 then 0 elif $j < 2 then 1 elif $j < 4 then 2 else 3 end)}]
+        | map(.loss = ([[0.1, .lo], [0.5, .mid], [0.9, .hi]] as $q | .y as $y
+              | [$q[] | if $y >= .[1] then .[0] * ($y - .[1]) else (1 - .[0]) * (.[1] - $y) end] | mean))
+        | . as $all | ("all", 0, 1, 2, 3) as $bucket
+        | $all | map(select($bucket == "all" or .bucket == $bucket)) | select(length > 0)
+        | "\($bucket) \(length) \(map(.mid - .y | fabs) | mean) \(map(.mid - .y) | mean) \(map((.mid - .y | fabs) / .scale) | mean
+            ) \(2 * (map(.loss) | add) / (map(.y | fabs) | add)) \(map(if .y >= .lo and .y <= .hi then 1 else 0 end) | mean)"' \
+        "$tmp/issues" >"$tmp/got"
+    body="daemon: $(cat "$tmp/wanted"), outside: $(cat "$tmp/got")"
+    paste -d ' ' "$tmp/wanted" "$tmp/got" | awk '{ if (NF != 14 || $1 != $8) exit 1
+        for (i = 2; i <= 7; i++) { d = $i - $(i + 7); if (d < 0) d = -d; if (d > 1e-6) exit 1 } }
+        END { exit NR < 5 }'
 }
 check "an outside recomputation gives the same" outside
 "$frwkvd" accuracy web -c "$conf" -q >"$tmp/table"
