@@ -12,7 +12,7 @@ RECORD=$tmp/answers
 export RECORD
 
 # Their own results are theirs; what counts here is what they were answered.
-for name in first_forecast bad_input jobs covariates import reload; do
+for name in first_forecast bad_input jobs covariates import reload accuracy crossings; do
     "$(dirname "$0")/../e2e/test_$name.sh" >"$tmp/e2e.log" 2>&1 && status=0 || status=$?
     body=$(grep '^not ok' "$tmp/e2e.log")
     check "test_$name.sh passes while it is recorded" [ "$status" = 0 ]
@@ -45,6 +45,28 @@ get /v1/forecasters/web/accuracy
 get '/v1/forecasters/web/accuracy?format=csv'
 get /v1/forecasters/web/crossings
 get /v1/crossings
+get /v1/forecasters/web/calibrations
+get /v1/forecasters/web/calibrations/99
+get /v1/forecasters/web/replay
+get '/v1/forecasters/web/replay?limit=0'
+# Bands that adapt: of every second, so that enough comes true while one waits; the future
+# at once, which nobody sees before its time.
+awk -v now="$(date +%s)" 'BEGIN {
+    print "time,pulse"
+    for (t = now - 400; t < now + 300; t++)
+        printf "%d,%.4f\n", t, 50 + 20 * sin(t / 5) + (t > now && t % 2 ? 9 : 0) }' >"$tmp/seconds.csv"
+request POST /v1/import --data-binary @"$tmp/seconds.csv" -H 'Content-Type: text/csv'
+put /v1/forecasters/pulse '{"select": "pulse", "step": "1s", "lookback": 32, "horizon": 8, "season": 31,
+    "settings": {"epochs": 1, "steps_per_epoch": 5}, "train": {"every": "1d"}, "forecast": {"every": "1s"}}'
+calibrated() { get /v1/forecasters/pulse/calibrations && is '.calibrations | length > 0' true; }
+check "bands adapt by themselves" wait_for 120 calibrated
+get /v1/forecasters/pulse/calibrations/1
+check "and say by how much" is '.series[0].below | length' 4
+get '/v1/forecasters/pulse/calibrations?limit=1&as_of=2999-01-01T00:00:00Z'
+named() { get '/v1/forecasters/pulse/forecast?as_of=2999-01-01T00:00:00Z' && is '.calibration > 0' true; }
+check "an issue names it" wait_for 30 named
+get '/v1/forecasters/pulse/replay?limit=5'
+check "and comes out again" is '.differ == 0 and .issues == 5' true
 get /v1/forecasters/web/anomalies
 get '/v1/forecasters/web/anomalies?hours=0'
 request POST /v1/forecasters/web/issue
