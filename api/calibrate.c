@@ -27,7 +27,7 @@ enum {
     ISSUES_LEAST = 8,
     RATIOS_MOST = 4 << 20, /* of one side; more are thinned out by whole issues */
     SERIES_CHECKED = 64,
-    PAUSES = 4, /* calibrations within a horizon */
+    PAUSES = 2, /* calibrations within a horizon */
 };
 
 /* How many targets are independent in a length of the bucket's end: all of them, or fewer,
@@ -246,13 +246,15 @@ static void choose_looks(struct fit *fit)
         }
 }
 
+/* In thousandths: what is stored is to be short. */
 static float factor_of(const struct fit *fit, struct line *line, size_t b, size_t side)
 {
     struct ratios *const ratios = &line->ratios[b][side];
     if (fit->edge[b][side] == SIZE_MAX || ratios->count == 0)
         return 1;
-    return band_stretch_fit(ratios->at, ratios->count, fit->independent[b][side],
-                            share_of(fit, b, side));
+    const float factor = band_stretch_fit(
+        ratios->at, ratios->count, fit->independent[b][side], share_of(fit, b, side));
+    return roundf(1000 * factor) / 1000;
 }
 
 /* Series whose bands are as judged are left out.  Names are taken over. */
@@ -306,7 +308,7 @@ static int append(const struct fit *fit, const struct calibration *c, struct err
         .revision = served->revision,
         .model_id = served->model_id,
         .made_ms = fit->now_ms,
-        .body = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)),
+        .body = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(5)),
     };
     const int rc =
         store_calibration_append(fit->store, served->definition.name, &row, &number, err);

@@ -119,7 +119,9 @@ static const struct {
      "Number of the calibration that stretches the bands; 0: they are as judged.",
      calibrated},
     {"frwkvd_anomalies_judged",
-     "Observations of the last day of which a band had been issued.", banded},
+     "Observations of the last day, or of fewer steps where series are many, of which "
+     "a band had been issued.",
+     banded},
     {"frwkvd_anomalies", "Of these, how many lay outside their band.", outside},
 };
 

@@ -99,22 +99,23 @@ static int read_accuracy(struct serving *s, const struct served *served, int64_t
     return 0;
 }
 
-/* Too many steps of too many series are left untold. */
+/* Fewer steps than a day has where series are many. */
 static int read_anomalies(struct serving *s, const struct served *served, int64_t now_ms,
                           struct standing *out, struct err *err)
 {
     const struct forecaster *const f = &served->definition;
-    const int64_t steps =
+    const int64_t day =
         (STANDING_ANOMALY_HOURS * (int64_t)HOUR_MS + f->step_ms - 1) / f->step_ms;
-    const struct anomalies_wish wish = {.steps = (size_t)steps, .as_of_ms = now_ms};
-    struct anomalies found = {0};
-    struct err why = {0};
-    const int rc = anomalies_read(serving_store(s), f, &wish, &found, &why);
+    const size_t room = VALUES_MOST / (model_series(served->model) + 1);
+    const struct anomalies_wish wish = {.steps = (size_t)day < room ? (size_t)day : room,
+                                        .as_of_ms = now_ms};
+    struct anomalies found;
+    if (anomalies_read(serving_store(s), f, &wish, &found, err))
+        return -1;
     out->judged = found.judged;
     out->anomalies = found.count;
     anomalies_fini(&found);
-    return rc == 0 || why.code == ERR_TOO_LARGE ? 0
-                                                : err_set(err, why.code, "%s", why.msg);
+    return 0;
 }
 
 int standing_read(struct standings *cache, struct serving *serving,

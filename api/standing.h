@@ -2,9 +2,10 @@
 /*
  * standing.h -- how forecasts come true just now, for whoever looks every few seconds.
  *
- * Issues of the last STANDING_HORIZONS horizons (thinned out evenly where they are many) laid
- * beside what has come, and observations of the last day outside their bands.  Worked out
- * once for each step and issue; in between, what was worked out last is said again.
+ * Issues of the last STANDING_HORIZONS horizons (thinned out evenly where they are many)
+ * laid beside what has come, and observations of the last day (of fewer steps where series
+ * are many) outside their bands.  Worked out once for each step and issue; in between, what
+ * was worked out last is said again.
  */
 #ifndef STANDING_H
 #define STANDING_H

@@ -239,12 +239,12 @@ static void test_bands_adapt(void **state)
     live(f, DAYS, calibrations);
     const size_t issues = sizeof calibrations / sizeof *calibrations;
     /* Nothing has come of the first; then they are numbered without a gap, and no more
-     * than four in a horizon. */
+     * than two in a horizon. */
     assert_int_equal(calibrations[0], 0);
     for (size_t i = 1; i < issues; i++)
         assert_in_range(calibrations[i], calibrations[i - 1], calibrations[i - 1] + 1);
     const int64_t newest = calibrations[issues - 1];
-    assert_in_range(newest, 3, issues);
+    assert_in_range(newest, 3, 2 * DAYS * 24 / HORIZON + 1);
     struct answer a = get(f, WEB "/calibrations");
     assert_status(a, 200);
     const json_t *const list = json_object_get(a.json, "calibrations");
@@ -262,7 +262,7 @@ static void test_bands_adapt(void **state)
         const struct factors want = plain_loop(f, made_ms),
                              got = factors_of(f, number_of);
         for (int k = 0; k < 2 * MODEL_BUCKETS * 2; k++)
-            assert_close((&got.at[0][0][0])[k], (&want.at[0][0][0])[k], 2e-4);
+            assert_close((&got.at[0][0][0])[k], (&want.at[0][0][0])[k], 8e-4);
         /* And is in force for the issue made with it, not for the one before. */
         assert_int_equal(issued_at(f, made_ms).calibration, number_of);
         assert_int_equal(issued_at(f, made_ms - 1).calibration, number_of - 1);
