@@ -72,7 +72,7 @@ static void inverse_undoes_forward(void **state)
 }
 
 /* F1: <A x, y> = <x, A' y>, and adjoints add to what is there. */
-static void adjoints_keep_the_dot_product(void **state)
+static void f1_adjoints_keep_the_dot_product(void **state)
 {
     (void)state;
     real x[L_MAX], dx[L_MAX], re[F_MAX], im[F_MAX], dre[F_MAX], dim[F_MAX];
@@ -98,8 +98,8 @@ static void adjoints_keep_the_dot_product(void **state)
     }
 }
 
-/* F1: the numbers of the specification 1.1 by central differences. */
-static void inverse_adjoint_is_the_derivative(void **state)
+/* The numbers of the specification 1.1 by central differences. */
+static void f1_inverse_adjoint_is_the_derivative(void **state)
 {
     (void)state;
     real dx[L_MAX], x[L_MAX], re[F_MAX], im[F_MAX], dre[F_MAX], dim[F_MAX];
@@ -128,7 +128,7 @@ static void inverse_adjoint_is_the_derivative(void **state)
     }
 }
 
-static void imaginary_ends_do_not_matter(void **state)
+static void f1_imaginary_ends_do_not_matter(void **state)
 {
     (void)state;
     real x[L_MAX], y[L_MAX], re[F_MAX], im[F_MAX];
@@ -170,9 +170,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_is_the_definition),
         cmocka_unit_test(inverse_undoes_forward),
-        cmocka_unit_test(adjoints_keep_the_dot_product),
-        cmocka_unit_test(inverse_adjoint_is_the_derivative),
-        cmocka_unit_test(imaginary_ends_do_not_matter),
+        cmocka_unit_test(f1_adjoints_keep_the_dot_product),
+        cmocka_unit_test(f1_inverse_adjoint_is_the_derivative),
+        cmocka_unit_test(f1_imaginary_ends_do_not_matter),
         cmocka_unit_test(plans_are_kept_and_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

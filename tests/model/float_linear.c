@@ -8,8 +8,8 @@ enum { R_MAX = 264, K_MAX = 1536, O_MAX = 720 };
 
 static real x[R_MAX * K_MAX], w[O_MAX * K_MAX], y[R_MAX * O_MAX], b[O_MAX], one[O_MAX];
 
-/* G6, at its root: a row has the same bits alone, anywhere, and among any others. */
-static void a_row_depends_on_itself_alone(void **state)
+/* At the root: a row has the same bits alone, anywhere, and among any others. */
+static void g6_a_row_depends_on_itself_alone(void **state)
 {
     (void)state;
     static const size_t widths[] = {2,  16, 24, 48,  49,  63,  64,
@@ -41,7 +41,7 @@ int main(void)
 {
     matrix_start();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_row_depends_on_itself_alone),
+        cmocka_unit_test(g6_a_row_depends_on_itself_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,8 +115,8 @@ static void forward(struct fixture *f, size_t B, size_t T)
     mixer_forward(&call, f->theta, f->x, f->y, f->tape, f->work);
 }
 
-/* G2: against the plain formulas in double, from the same parameters. */
-static void float_is_double(void **state)
+/* Against the plain formulas in double, from the same parameters. */
+static void g2_float_is_double(void **state)
 {
     (void)state;
     static const size_t tokens[] = {1, 2, 9, TOKENS_MAX};
@@ -147,8 +147,7 @@ static void float_is_double(void **state)
     }
 }
 
-/* G8 */
-static void extremes_stay_finite(void **state)
+static void g8_extremes_stay_finite(void **state)
 {
     (void)state;
     static const size_t tokens[] = {1, 9, TOKENS_MAX};
@@ -188,9 +187,9 @@ static struct network_config config_of(size_t width)
                                    .out_dropout = true};
 }
 
-/* G6: a window's forecast has the same bits alone and in every place of every batch, and
+/* A window's forecast has the same bits alone and in every place of every batch, and
  * in a network made for training. */
-static void a_window_depends_on_itself_alone(void **state)
+static void g6_a_window_depends_on_itself_alone(void **state)
 {
     (void)state;
     static const size_t widths[] = {16, 64, 128}, batches[] = {2, 3, 5, 17, BATCH};
@@ -214,8 +213,8 @@ static void a_window_depends_on_itself_alone(void **state)
     }
 }
 
-/* F2, G6: what serves is multiplied out; it says the same, alone and in a batch. */
-static void folded_is_unfolded_and_alone(void **state)
+/* What serves is multiplied out; it says the same, alone and in a batch. */
+static void f2_folded_is_unfolded_and_alone(void **state)
 {
     (void)state;
     const size_t in = LENGTH * SERIES, out = HORIZON * SERIES;
@@ -244,8 +243,8 @@ static void folded_is_unfolded_and_alone(void **state)
     network_free(network);
 }
 
-/* G7: nothing is allocated inside a step or a forecast, whatever the threads. */
-static void calls_allocate_nothing(void **state)
+/* Nothing is allocated inside a step or a forecast, whatever the threads. */
+static void g7_calls_allocate_nothing(void **state)
 {
     (void)state;
     struct threads *const pool = threads_start(3);
@@ -274,11 +273,11 @@ int main(void)
 {
     matrix_start();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(float_is_double),
-        cmocka_unit_test(extremes_stay_finite),
-        cmocka_unit_test(a_window_depends_on_itself_alone),
-        cmocka_unit_test(folded_is_unfolded_and_alone),
-        cmocka_unit_test(calls_allocate_nothing),
+        cmocka_unit_test(g2_float_is_double),
+        cmocka_unit_test(g8_extremes_stay_finite),
+        cmocka_unit_test(g6_a_window_depends_on_itself_alone),
+        cmocka_unit_test(f2_folded_is_unfolded_and_alone),
+        cmocka_unit_test(g7_calls_allocate_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ static double dot(const double *a, const double *b, size_t n)
     return sum;
 }
 
-/* P1: the Monte Carlo risk of W* is the formula's.  x = harmonics of random size, so that
+/* The Monte Carlo risk of W* is the formula's.  x = harmonics of random size, so that
  * its covariance is circulant. */
 static void p1_the_closed_form_has_its_risk(void **state)
 {
@@ -71,7 +71,7 @@ static void p1_the_closed_form_has_its_risk(void **state)
     attention_fini(&t);
 }
 
-/* P2: weights for a task that drifts have the risk of their formula, and never more
+/* Weights for a task that drifts have the risk of their formula, and never more
  * than equal ones have. */
 static void p2_weights_for_a_drift_have_their_risk(void **state)
 {
@@ -120,7 +120,7 @@ static void p2_weights_for_a_drift_have_their_risk(void **state)
     assert_true(risk <= flat);
 }
 
-/* P3: many steps of descent are least squares. */
+/* Many steps of descent are least squares. */
 static void p3_descent_ends_at_least_squares(void **state)
 {
     (void)state;
@@ -149,7 +149,7 @@ static void p3_descent_ends_at_least_squares(void **state)
     attention_fini(&t);
 }
 
-/* P4: the frequencies' weights are a circulant W in time. */
+/* The frequencies' weights are a circulant W in time. */
 static void p4_weights_of_frequencies_are_a_circulant(void **state)
 {
     (void)state;

@@ -81,8 +81,8 @@ static double value(void *ctx)
     return weigh(f->y, f->weight, B * P * V);
 }
 
-/* G1 once more, through everything around the mixers. */
-static void gradients(void **state)
+/* Once more, through everything around the mixers. */
+static void g1_gradients(void **state)
 {
     (void)state;
     for (size_t m = 0; mixer_name(m); m++)
@@ -105,7 +105,7 @@ static void gradients(void **state)
         }
 }
 
-/* F2 for every mixer and axis. */
+/* For every mixer and axis. */
 static void f2_folded_is_unfolded(void **state)
 {
     (void)state;
@@ -155,7 +155,7 @@ static void series_stay_apart(void **state)
     }
 }
 
-/* F4: V = 1 and series as tokens: every mixer is a function of that series alone, the
+/* V = 1 and series as tokens: every mixer is a function of that series alone, the
  * same one in company where it may not look. */
 static void f4_one_series_is_one_token(void **state)
 {
@@ -293,7 +293,7 @@ int main(void)
 {
     model_start();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients),
+        cmocka_unit_test(g1_gradients),
         cmocka_unit_test(f2_folded_is_unfolded),
         cmocka_unit_test(series_stay_apart),
         cmocka_unit_test(f4_one_series_is_one_token),

@@ -16,7 +16,7 @@ static struct panel panel_of(double *z, size_t rows, size_t cols)
         .rows = rows, .cols = cols, .width = 1, .z = z, .mean = mean, .sd = sd};
 }
 
-/* P5: on AR(1) the ridge variant comes within 5 % of who knows the coefficient. */
+/* On AR(1) the ridge variant comes within 5 % of who knows the coefficient. */
 static void p5_ridge_comes_near_the_oracle(void **state)
 {
     (void)state;
@@ -47,7 +47,7 @@ static void p5_ridge_comes_near_the_oracle(void **state)
     assert_true(own > oracle); /* or something is known that cannot be */
 }
 
-/* P5: histories that say nothing get the profile's answer, and never a NaN that the
+/* Histories that say nothing get the profile's answer, and never a NaN that the
  * profile had not. */
 static void p5_hard_histories_fall_back(void **state)
 {

@@ -44,7 +44,7 @@ static double value_spectrum(void *ctx)
 }
 
 /* The way round that the lift saves: transform every channel, add, and back. */
-static void is_the_long_way_round(void **state)
+static void f2_is_the_long_way_round(void **state)
 {
     (void)state;
     static struct fixture f;
@@ -68,8 +68,8 @@ static void is_the_long_way_round(void **state)
     arena_close(&f.arena);
 }
 
-/* F3: without the branches, h = 2 E. */
-static void without_branches_it_is_twice_the_lift(void **state)
+/* Without the branches, h = 2 E. */
+static void f3_without_branches_it_is_twice_the_lift(void **state)
 {
     (void)state;
     static struct fixture f;
@@ -102,8 +102,8 @@ static void gradients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(is_the_long_way_round),
-        cmocka_unit_test(without_branches_it_is_twice_the_lift),
+        cmocka_unit_test(f2_is_the_long_way_round),
+        cmocka_unit_test(f3_without_branches_it_is_twice_the_lift),
         cmocka_unit_test(gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,9 +92,9 @@ static size_t elements(const struct tensor *t)
 
 /* ---- shape ------------------------------------------------------------------------- */
 
-/* R6: the published totals, less the 2 D unused numbers of the released network, and
+/* The published totals, less the 2 D unused numbers of the released network, and
  * the formula. */
-static void parameter_counts(void **state)
+static void r6_parameter_counts(void **state)
 {
     (void)state;
     static const struct {
@@ -322,8 +322,8 @@ static void a_cycle_goes_through_unseen(void **state)
 
 /* ---- behaviour --------------------------------------------------------------------- */
 
-/* F2: multiplied out it forecasts the same, and each sample by itself. */
-static void folded_is_unfolded(void **state)
+/* Multiplied out it forecasts the same, and each sample by itself. */
+static void f2_folded_is_unfolded(void **state)
 {
     (void)state;
     struct network_config configs[4] = {small(), small(), small(), small()};
@@ -354,8 +354,8 @@ static void folded_is_unfolded(void **state)
     }
 }
 
-/* F4: a series sees itself and those before it, and nothing else. */
-static void series_see_what_they_should(void **state)
+/* A series sees itself and those before it, and nothing else. */
+static void f4_series_see_what_they_should(void **state)
 {
     (void)state;
     struct fixture three, one;
@@ -390,8 +390,7 @@ static void series_see_what_they_should(void **state)
     tear_down(&three);
 }
 
-/* F5 */
-static void forecasts_scale_with_the_series(void **state)
+static void f5_forecasts_scale_with_the_series(void **state)
 {
     (void)state;
     struct fixture f;
@@ -439,8 +438,8 @@ static void dropout_is_a_function_of_seed_and_step(void **state)
     tear_down(&f);
 }
 
-/* G7: bits of outputs and gradients. */
-static void threads_change_no_bit(void **state)
+/* Bits of outputs and gradients. */
+static void g7_threads_change_no_bit(void **state)
 {
     (void)state;
     struct threads *const pool = threads_start(4);
@@ -469,18 +468,18 @@ static void threads_change_no_bit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parameter_counts),
+        cmocka_unit_test(r6_parameter_counts),
         cmocka_unit_test(tensors_fill_the_array),
         cmocka_unit_test(initial_values_follow_their_rules),
         cmocka_unit_test(bad_sizes_are_refused),
         cmocka_unit_test(gradients),
         cmocka_unit_test(input_gradient),
         cmocka_unit_test(a_cycle_goes_through_unseen),
-        cmocka_unit_test(folded_is_unfolded),
-        cmocka_unit_test(series_see_what_they_should),
-        cmocka_unit_test(forecasts_scale_with_the_series),
+        cmocka_unit_test(f2_folded_is_unfolded),
+        cmocka_unit_test(f4_series_see_what_they_should),
+        cmocka_unit_test(f5_forecasts_scale_with_the_series),
         cmocka_unit_test(dropout_is_a_function_of_seed_and_step),
-        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(g7_threads_change_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,8 +99,8 @@ static void forward_is_the_formulas(void **state)
     }
 }
 
-/* G1, with and without dropout; for T = 70 the state form with its checkpoints. */
-static void gradients(void **state)
+/* With and without dropout; for T = 70 the state form with its checkpoints. */
+static void g1_gradients(void **state)
 {
     (void)state;
     for (size_t i = 0; i < 2 * SIZES; i++) {
@@ -118,7 +118,7 @@ static void gradients(void **state)
     }
 }
 
-static void gradients_are_added(void **state)
+static void g1_gradients_are_added(void **state)
 {
     (void)state;
     struct fixture f;
@@ -138,8 +138,7 @@ static void gradients_are_added(void **state)
     tear_down(&f);
 }
 
-/* G4 */
-static void later_tokens_do_not_matter(void **state)
+static void g4_later_tokens_do_not_matter(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
@@ -161,8 +160,7 @@ static void later_tokens_do_not_matter(void **state)
                 MIXER_CAUSAL);
 }
 
-/* G5 */
-static void steps_are_the_forward_pass(void **state)
+static void g5_steps_are_the_forward_pass(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
@@ -185,8 +183,7 @@ static void steps_are_the_forward_pass(void **state)
     assert_true(mixer_flags(&(struct mixer_config){.mixer = &rwkv7_mixer}) & MIXER_STEP);
 }
 
-/* G7 */
-static void threads_change_no_bit(void **state)
+static void g7_threads_change_no_bit(void **state)
 {
     (void)state;
     struct threads *const pool = threads_start(4);
@@ -240,11 +237,11 @@ int main(void)
     matrix_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_is_the_formulas),
-        cmocka_unit_test(gradients),
-        cmocka_unit_test(gradients_are_added),
-        cmocka_unit_test(later_tokens_do_not_matter),
-        cmocka_unit_test(steps_are_the_forward_pass),
-        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(g1_gradients),
+        cmocka_unit_test(g1_gradients_are_added),
+        cmocka_unit_test(g4_later_tokens_do_not_matter),
+        cmocka_unit_test(g5_steps_are_the_forward_pass),
+        cmocka_unit_test(g7_threads_change_no_bit),
         cmocka_unit_test(a_zero_key_is_finite),
         cmocka_unit_test(mixers_are_found_by_name),
     };

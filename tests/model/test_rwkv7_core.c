@@ -78,8 +78,7 @@ static real rows_differ(const real *a, const real *b, size_t T, size_t N)
     return worst;
 }
 
-/* R1 */
-static void three_forms_are_one(void **state)
+static void r1_three_forms_are_one(void **state)
 {
     (void)state;
     static struct fixture f;
@@ -140,8 +139,8 @@ static void backward_plain(const struct fixture *f, real grad[INPUTS][ALL])
     }
 }
 
-/* R3, and the dual form's own backward. */
-static void backwards_are_one(void **state)
+/* And the dual form's own backward. */
+static void r3_backwards_are_one(void **state)
 {
     (void)state;
     static struct fixture f;
@@ -191,8 +190,8 @@ static void gradients(void **state)
     }
 }
 
-/* R2: the decay's range, whatever comes in. */
-static void decay_stays_in_its_range(void **state)
+/* The decay's range, whatever comes in. */
+static void r2_decay_stays_in_its_range(void **state)
 {
     (void)state;
     static const real inputs[] = {-1000, -20, -1, 0, 0.3, 1, 20, 1000};
@@ -229,8 +228,8 @@ static double norm_of(const real *w, const real *kappa, const real *b, size_t N)
     return norm;
 }
 
-/* R2: a transition never makes the state grow. */
-static void transitions_shrink(void **state)
+/* A transition never makes the state grow. */
+static void r2_transitions_shrink(void **state)
 {
     (void)state;
     const struct rng_stream stream = {.seed = 2};
@@ -253,8 +252,8 @@ static void transitions_shrink(void **state)
     }
 }
 
-/* R4: without removal, S is a sum of outer products, each row decaying by itself. */
-static void without_rate_it_is_decayed_linear_attention(void **state)
+/* Without removal, S is a sum of outer products, each row decaying by itself. */
+static void r4_without_rate_it_is_decayed_linear_attention(void **state)
 {
     (void)state;
     static struct fixture f;
@@ -301,8 +300,8 @@ static void forward_key_side(const struct fixture *f, real *o)
     }
 }
 
-/* R5 guards against a silent transposition. */
-static void it_is_not_rwkv7(void **state)
+/* Guards against a silent transposition. */
+static void r5_it_is_not_rwkv7(void **state)
 {
     (void)state;
     static struct fixture f;
@@ -324,13 +323,13 @@ static void it_is_not_rwkv7(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(three_forms_are_one),
-        cmocka_unit_test(backwards_are_one),
+        cmocka_unit_test(r1_three_forms_are_one),
+        cmocka_unit_test(r3_backwards_are_one),
         cmocka_unit_test(gradients),
-        cmocka_unit_test(decay_stays_in_its_range),
-        cmocka_unit_test(transitions_shrink),
-        cmocka_unit_test(without_rate_it_is_decayed_linear_attention),
-        cmocka_unit_test(it_is_not_rwkv7),
+        cmocka_unit_test(r2_decay_stays_in_its_range),
+        cmocka_unit_test(r2_transitions_shrink),
+        cmocka_unit_test(r4_without_rate_it_is_decayed_linear_attention),
+        cmocka_unit_test(r5_it_is_not_rwkv7),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
