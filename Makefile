@@ -109,6 +109,7 @@ $(BUILD)/tests/$(1)/test_%: tests/$(1)/test_%.c $(call libs_double,$(1)) | $(BUI
 endef
 $(foreach f,fft model,$(eval $(call unit_double,$(f))))
 $(foreach f,base model storage api daemon,$(eval $(call unit,$(f))))
+$(BUILD)/tests/model/float_mixers: | $(BUILD)/tests/model/test_mixers # compares with it
 
 $(BUILD)/tests/golden: tests/golden/golden.c $(call libs_double,model)
 	$(begin_test)
@@ -130,8 +131,8 @@ FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd
 
 test: $(BUILD)/packages-test
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN) $(UNDER)
-	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/peers.sh tests/golden/golden.sh \
-	    $(UNIT) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
+	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/ids.sh tests/peers.sh \
+	    tests/golden/golden.sh $(UNIT) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
 
 test-long: $(BUILD)/packages-long
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(UNDER)

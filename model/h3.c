@@ -147,9 +147,12 @@ struct conv {
     real *long_, *re, *im, *re2, *im2, *sum_re, *sum_im, *fft;
 };
 
+/* Also makes the plan, which later calls find: they may not allocate. */
 static size_t conv_size(size_t T)
 {
     const size_t F = fft_bins(2 * T);
+    if (T > DIRECT_MOST)
+        fft_plan(2 * T, NULL);
     return T + (T > DIRECT_MOST ? 2 * T + 8 * F + fft_work(2 * T) + 16 : 0);
 }
 

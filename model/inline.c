@@ -55,6 +55,10 @@ static void inline_tensors(const struct mixer_config *config, struct core_tensor
 
 /* ---- features ---------------------------------------------------------------------- */
 
+/* Beyond it exp(0.2 x) stays where it is, so that products of features, and squares of
+ * outputs, are finite in float whatever comes in. */
+static const real EXP_MOST = REAL_C(80.0);
+
 static void features(const struct mixer_config *config, real *f, const real *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -69,7 +73,8 @@ static void features(const struct mixer_config *config, real *f, const real *x, 
             f[i] = x[i] > 0 ? x[i] : REAL_C(0.01) * x[i];
             break;
         case PHI_EXP:
-            f[i] = elementary_exp(REAL_C(0.2) * x[i]);
+            f[i] = elementary_exp(x[i] < EXP_MOST ? REAL_C(0.2) * x[i]
+                                                  : REAL_C(0.2) * EXP_MOST);
             break;
         }
 }
@@ -89,7 +94,7 @@ static void add_slopes(const struct mixer_config *config, real *dx, const real *
             dx[i] += x[i] > 0 ? df[i] : REAL_C(0.01) * df[i];
             break;
         case PHI_EXP:
-            dx[i] += REAL_C(0.2) * f[i] * df[i];
+            dx[i] += x[i] < EXP_MOST ? REAL_C(0.2) * f[i] * df[i] : 0;
             break;
         }
 }

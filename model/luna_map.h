@@ -19,7 +19,7 @@
 
 struct luna_map {
     size_t L, Hd;
-    enum luna_nonneg act;          /* softplus or relu; exp, for tests alone */
+    enum luna_nonneg act;          /* softplus or relu */
     const real *c1, *d1, *c2, *d2; /* (Hd), (Hd), (L,Hd), (L) */
 };
 

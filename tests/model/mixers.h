@@ -163,4 +163,25 @@ static inline void fixture_backward(struct fixture *f)
                    f->work);
 }
 
+static const struct {
+    size_t B, T, H, N;
+} mixer_sizes[] = {{2, 9, 2, 4}, {2, 1, 2, 4}, {2, 2, 2, 4}, {1, 70, 2, 16}};
+enum { SMALL_SIZES = 3, SIZES = sizeof mixer_sizes / sizeof *mixer_sizes };
+
+typedef void mixer_case(const struct variant *variant, struct mixer_config *config,
+                        size_t B, size_t T);
+
+/* Every variant under both trunks at `count` sizes. */
+static inline void each(mixer_case *f, size_t count)
+{
+    for (size_t v = 0; v < VARIANTS; v++)
+        for (size_t i = 0; i < count; i++)
+            for (size_t trunk = 0; trunk < TRUNKS; trunk++) {
+                struct mixer_config config = variant_config(
+                    &variants[v], mixer_sizes[i].T, mixer_sizes[i].H, mixer_sizes[i].N);
+                config.trunk = (enum mixer_trunk)trunk;
+                f(&variants[v], &config, mixer_sizes[i].B, mixer_sizes[i].T);
+            }
+}
+
 #endif

@@ -149,6 +149,35 @@ static void p3_descent_ends_at_least_squares(void **state)
     attention_fini(&t);
 }
 
+/* Old pairs fade and one comes in, again and again: what all pairs at once give. */
+static void p3_one_pair_at_a_time_is_all_at_once(void **state)
+{
+    (void)state;
+    enum { p = 8, n = 200, P = 3 };
+    const double rho = 0.97;
+    static double x[n][p], y[n][P], w[n], score[n];
+    double a[p], whole[P] = {0}, running[P] = {0};
+    for (int i = 0; i < n; i++) {
+        w[i] = pow(rho, n - 1 - i);
+        for (int k = 0; k < p; k++)
+            x[i][k] = rng_normal(stream, (uint64_t)(i * p + k));
+        for (int j = 0; j < P; j++)
+            y[i][j] = rng_normal(stream, (uint64_t)(n * p + i * P + j));
+    }
+    for (int k = 0; k < p; k++)
+        a[k] = 1 + k;
+    attention_score(score, x[0], p, w, n, a, p);
+    attention_answer(whole, score, y[0], P, n, P);
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j < P; j++)
+            running[j] *= rho;
+        attention_score(score, x[i], p, (double[]){1}, 1, a, p);
+        attention_answer(running, score, y[i], P, 1, P);
+    }
+    for (int j = 0; j < P; j++)
+        assert_close(running[j], whole[j], 1e-12);
+}
+
 /* The frequencies' weights are a circulant W in time. */
 static void p4_weights_of_frequencies_are_a_circulant(void **state)
 {
@@ -186,6 +215,7 @@ int main(void)
         cmocka_unit_test(p1_the_closed_form_has_its_risk),
         cmocka_unit_test(p2_weights_for_a_drift_have_their_risk),
         cmocka_unit_test(p3_descent_ends_at_least_squares),
+        cmocka_unit_test(p3_one_pair_at_a_time_is_all_at_once),
         cmocka_unit_test(p4_weights_of_frequencies_are_a_circulant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

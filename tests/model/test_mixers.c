@@ -4,27 +4,6 @@
 #include "model/matrix.h"
 #include "tests/model/mixers.h"
 
-static const struct {
-    size_t B, T, H, N;
-} sizes[] = {{2, 9, 2, 4}, {2, 1, 2, 4}, {2, 2, 2, 4}, {1, 70, 2, 16}};
-enum { SMALL = 3, SIZES = sizeof sizes / sizeof *sizes };
-
-typedef void check(const struct variant *variant, struct mixer_config *config, size_t B,
-                   size_t T);
-
-/* Every variant under both trunks at `count` sizes. */
-static void each(check *f, size_t count)
-{
-    for (size_t v = 0; v < VARIANTS; v++)
-        for (size_t i = 0; i < count; i++)
-            for (size_t trunk = 0; trunk < TRUNKS; trunk++) {
-                struct mixer_config config =
-                    variant_config(&variants[v], sizes[i].T, sizes[i].H, sizes[i].N);
-                config.trunk = (enum mixer_trunk)trunk;
-                f(&variants[v], &config, sizes[i].B, sizes[i].T);
-            }
-}
-
 /* The trunk around cores that ask the same of it is the same code: what it was checked
  * with before, its own tensors are not checked with again. */
 static bool trunk_is_new(const struct mixer_config *config, size_t T)
@@ -97,7 +76,7 @@ static void direction_case(const struct variant *v, struct mixer_config *config,
 static void g1_gradients_in_every_direction(void **state)
 {
     (void)state;
-    each(direction_case, SMALL);
+    each(direction_case, SMALL_SIZES);
 }
 
 static void added_case(const struct variant *v, struct mixer_config *config, size_t B,
@@ -268,7 +247,7 @@ static void sample_case(const struct variant *v, struct mixer_config *config, si
 static void g6_samples_are_independent(void **state)
 {
     (void)state;
-    each(sample_case, SMALL);
+    each(sample_case, SMALL_SIZES);
 }
 
 static struct threads *four_threads;
@@ -353,9 +332,25 @@ static void what_cannot_be_is_refused(void **state)
             "h3_head: must divide the width 12, got 8");
 }
 
-int main(void)
+/* For float_mixers, whose outputs should be the same. */
+static void write_case(const struct variant *v, struct mixer_config *config, size_t B,
+                       size_t T)
+{
+    struct fixture f;
+    (void)v;
+    fixture_open(&f, config, B, T, true);
+    fixture_value(&f);
+    assert_int_equal(fwrite(f.y, sizeof *f.y, f.n, stdout), f.n);
+    fixture_close(&f);
+}
+
+int main(int argc, char **argv)
 {
     matrix_start();
+    if (argc == 2 && !strcmp(argv[1], "outputs")) {
+        each(write_case, SIZES);
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(g1_gradients),
         cmocka_unit_test(g1_gradients_in_every_direction),
