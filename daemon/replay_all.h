@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 
-/* Asks the daemon, or opens the folder (client.h; config: its file or NULL), and prints a line for each forecaster,
- * with the first forecast that differs.  *came_out: none does. */
+/* Asks the daemon, or opens the folder (client.h; config: its file or NULL), and prints a
+ * line for each forecaster, with the first forecast that differs.  *came_out: none does. */
 int replay_all(const char *config, size_t issues, bool *came_out, struct err *err);
 
 #endif
