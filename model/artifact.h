@@ -15,7 +15,8 @@
 #include "model/referee.h"
 
 /* What a file of one says it is. */
-#define MODEL_FORMAT "frwkvd model 2"
+#define MODEL_FORMAT "frwkvd model 3"
+#define MODEL_FORMAT_2 "frwkvd model 2" /* bands in the data's units */
 
 struct model {
     struct model_spec spec;
@@ -32,7 +33,7 @@ struct model {
     unsigned char *contexts;  /* (series + 1) kinds of in_context.h; as profiles */
     struct verdict *verdicts; /* (series + 1, MODEL_BUCKETS); the last for strangers */
     /* Of a candidate that may serve somebody, else empty.  (series + 1) rows: offsets in
-     * the data's units, the strangers' row in their own deviations. */
+     * the series' own deviations. */
     struct bands bands[CANDIDATES];
 
     struct chain chain;        /* of a mixer that wants one, else empty */

@@ -284,7 +284,6 @@ static bool fill_values(const struct model *m, struct forecaster_work *w,
 {
     const double *const effect =
         c->effect ? effect_ahead(&w->view, c->series, w->origin, horizon) : NULL;
-    const double unit = c->series < m->series ? 1 : c->sd;
     const struct band_stretch *const stretch = answer->stretch;
     for (size_t j = 0; j < horizon; j++) {
         const int bucket = horizon_bucket(j, m->spec.horizon);
@@ -301,7 +300,7 @@ static bool fill_values(const struct model *m, struct forecaster_work *w,
             if (stretch)
                 offset *= (double)(offset < 0 ? stretch->below : stretch->above)[bucket];
             /* fmax: two offsets of one line may differ by rounding alone. */
-            const double value = bounded(&m->spec, fmax(middle + unit * offset, below));
+            const double value = bounded(&m->spec, fmax(middle + c->sd * offset, below));
             answer->values[j * count + q] = below = value;
         }
     }

@@ -152,13 +152,18 @@ static int judge(struct learn *l, struct model *m, struct err *err)
     return 0;
 }
 
+/* The panel's unit is the deviation of the fit part, the model's that of all rows. */
 static int calibrate(struct learn *l, struct model *m, struct err *err)
 {
-    for (int c = 0; c < CANDIDATES; c++)
-        if (artifact_serves(m, c) &&
-            referee_bands(&l->referee, c, l->panel.sd, &m->bands[c], err))
-            return -1;
-    return 0;
+    double *const unit = mem_new(m->series, sizeof *unit);
+    for (size_t s = 0; s < m->series; s++)
+        unit[s] = l->panel.sd[s] / m->sd[s];
+    int rc = 0;
+    for (int c = 0; c < CANDIDATES && rc == 0; c++)
+        if (artifact_serves(m, c))
+            rc = referee_bands(&l->referee, c, unit, &m->bands[c], err);
+    free(unit);
+    return rc;
 }
 
 static void fill_report(const struct learn *l, struct model *m)
@@ -232,7 +237,7 @@ static int learn(struct learn *l, struct model *m, struct err *err)
     if ((l->trained && train_frwkv(l, err)) || judge(l, m, err))
         return -1;
     fill_report(l, m);
-    if (calibrate(l, m, err) || refit(l, m, err))
+    if (refit(l, m, err) || calibrate(l, m, err))
         return -1;
     report_covariates(&m->report, &m->effects);
     return 0;

@@ -336,6 +336,13 @@ static int read_verdicts(const struct safetensors *file, struct model *m, struct
     return 0;
 }
 
+static void divide_bands(struct bands *b, const struct model *m)
+{
+    const size_t row = b->knots * BANDS_LEVELS;
+    for (size_t i = 0; i < m->series * row; i++)
+        b->offset[i] = (float)((double)b->offset[i] / m->sd[i / row]);
+}
+
 static int read_bands(const struct safetensors *file, struct model *m, int candidate,
                       struct err *err)
 {
@@ -348,6 +355,8 @@ static int read_bands(const struct safetensors *file, struct model *m, int candi
     if (!t || bands_init(b, m->series + 1, m->spec.horizon, err))
         return -1;
     memcpy(b->offset, t->data, rows * BANDS_LEVELS * sizeof *b->offset);
+    if (strcmp(safetensors_meta(file, "format"), MODEL_FORMAT_2) == 0)
+        divide_bands(b, m);
     for (size_t i = 0; i < rows * BANDS_LEVELS; i++)
         if (!isfinite(b->offset[i]) ||
             (i % BANDS_LEVELS && b->offset[i] < b->offset[i - 1]))
@@ -441,7 +450,8 @@ struct model *model_load(const void *bytes, size_t len, struct err *err)
     const char *const text = safetensors_meta(file, "model");
     json_t *const root = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     struct model *m = NULL;
-    if (!kind || strcmp(kind, MODEL_FORMAT) != 0 || !root)
+    if (!kind || !root ||
+        (strcmp(kind, MODEL_FORMAT) != 0 && strcmp(kind, MODEL_FORMAT_2) != 0))
         corrupt(err, "not a model of this format");
     else if ((m = read_description(root, err)) && read_all(file, m, err)) {
         model_free(m);

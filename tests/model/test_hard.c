@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Histories that break averages: a fleet with all of them is trained, kept and served. */
+#include "tests/model/small.h"
+
+#include "model/artifact.h"
+
+enum { ROWS = 240, P = 8, QUANTILES = 3 };
+enum kind { WELL, CONSTANT, MISSING, TWO, OUTLIER, SHIFT, TINY, HUGE_, LARGEST, KINDS };
+
+static const double quantiles[QUANTILES] = {0.1, 0.5, 0.9};
+
+static double value(enum kind kind, size_t row)
+{
+    const double wave = sin((double)row * M_PI / 4);
+    switch (kind) {
+    case WELL:
+        return 20 + wave;
+    case CONSTANT:
+        return 3;
+    case TWO:
+        return row == ROWS - 2 || row == ROWS - 5 ? 4 + wave : (double)NAN;
+    case OUTLIER:
+        return row == 100 ? 1e9 : wave;
+    case SHIFT:
+        return wave + (row >= ROWS - 6 ? 50 : 0);
+    case TINY:
+        return 1e-300 * (2 + wave);
+    case HUGE_:
+        return 1e300 * (2 + wave);
+    case LARGEST:
+        return 1.7e308 * (row % 2 ? 1 : -1);
+    default:
+        return (double)NAN;
+    }
+}
+
+/* Two of each kind, the second with noise of a hundredth. */
+static struct grid fleet(void)
+{
+    const struct rng_stream stream = {23, 4, 0};
+    struct grid grid;
+    struct err err = {0};
+    assert_ok(grid_init(&grid, 0, 3600000, ROWS, 2 * KINDS, &err), &err);
+    for (size_t c = 0; c < grid.cols; c++) {
+        char name[32];
+        snprintf(name, sizeof name, "s%zu", c);
+        grid_name(&grid, c, name);
+        for (size_t i = 0; i < ROWS; i++)
+            grid.values[i * grid.cols + c] =
+                value((enum kind)(c / 2), i) *
+                (c % 2 ? 1 - 0.01 * rng_uniform(stream, i * 100 + c) : 1);
+    }
+    return grid;
+}
+
+/* Half the range of what was seen, in halves as the range of the largest is no number. */
+static void range_of(const struct grid *grid, size_t col, double *middle, double *half)
+{
+    double least = (double)INFINITY, most = (double)-INFINITY;
+    for (size_t i = 0; i < grid->rows; i++) {
+        const double x = grid->values[i * grid->cols + col];
+        least = fmin(least, x); /* the number of the two */
+        most = fmax(most, x);
+    }
+    *middle = most / 2 + least / 2;
+    *half = most / 2 - least / 2;
+}
+
+static void check_sensible(const struct grid *grid, size_t col,
+                           const struct model_answer *answer)
+{
+    if (col / 2 == MISSING) {
+        assert_false(answer->served);
+        assert_non_null(strstr(answer->why, "no value"));
+        return;
+    }
+    assert_true(answer->served);
+    double middle, half;
+    range_of(grid, col, &middle, &half);
+    for (size_t i = 0; i < P * QUANTILES; i++) {
+        const double x = answer->values[i];
+        assert_true(isfinite(x));
+        assert_true(i % QUANTILES == 0 || x >= answer->values[i - 1]);
+        assert_true(fabs(x / 4 - middle / 4) <= 2 * half);
+        if (col / 2 == OUTLIER && i % QUANTILES == 1)
+            assert_true(fabs(x) < 10);
+    }
+    /* A wave of any size has bands of its size: neither nothing nor everything. */
+    if (col == 2 * TINY + 1 || col == 2 * HUGE_ + 1)
+        for (size_t j = 0; j < P; j++) {
+            const double *const x = answer->values + j * QUANTILES;
+            assert_true(x[2] - x[0] > 0 && x[2] - x[0] < 2 * half);
+        }
+}
+
+static void ask(const struct model *m, const struct grid *grid, double *values,
+                struct model_answer *answers)
+{
+    struct err err = {0};
+    struct forecaster_work *const work = forecaster_work_new(m, &err);
+    assert_non_null(work);
+    for (size_t c = 0; c < grid->cols; c++)
+        answers[c] = (struct model_answer){.values = values + c * P * QUANTILES};
+    assert_ok(model_forecast(m, work, grid, P, quantiles, QUANTILES, answers, &err), &err);
+    forecaster_work_free(work);
+}
+
+static struct model *copy_of(const struct model *m, const char *format)
+{
+    struct err err = {0};
+    void *bytes = NULL;
+    size_t len = 0;
+    assert_ok(model_save(m, &bytes, &len, &err), &err);
+    char *const at = memmem(bytes, len, MODEL_FORMAT, strlen(MODEL_FORMAT));
+    assert_non_null(at);
+    memcpy(at, format, strlen(format));
+    struct model *const copy = model_load(bytes, len, &err);
+    assert_ok(copy ? 0 : -1, &err);
+    free(bytes);
+    return copy;
+}
+
+static void check_fleet(enum model_group group)
+{
+    struct grid grid = fleet();
+    struct model_spec spec = small_spec(group);
+    small_set(&spec, "epochs", "2");
+    struct err err = {0};
+    struct model *const m = model_train(&grid, &spec, NULL, &err);
+    assert_ok(m ? 0 : -1, &err);
+    static double values[2 * KINDS * P * QUANTILES], again[2 * KINDS * P * QUANTILES];
+    struct model_answer answers[2 * KINDS];
+    ask(m, &grid, values, answers);
+    for (size_t c = 0; c < grid.cols; c++)
+        check_sensible(&grid, c, &answers[c]);
+    struct model *const kept = copy_of(m, MODEL_FORMAT);
+    ask(kept, &grid, again, answers);
+    assert_memory_equal(again, values, sizeof values);
+    model_free(kept);
+    model_free(m);
+    grid_fini(&grid);
+}
+
+static void each_by_itself(void **state)
+{
+    (void)state;
+    check_fleet(GROUP_EACH);
+}
+
+static void all_together(void **state)
+{
+    (void)state;
+    check_fleet(GROUP_JOINT);
+}
+
+/* Where offsets were in the data's units they are divided by the series' deviations. */
+static void models_of_format_2_are_read(void **state)
+{
+    (void)state;
+    struct grid grid = small_grid(200, 3, 0.3);
+    const struct model_spec spec = small_spec(GROUP_EACH);
+    struct err err = {0};
+    struct model *const m = model_train(&grid, &spec, NULL, &err);
+    assert_ok(m ? 0 : -1, &err);
+    struct model *const older = copy_of(m, MODEL_FORMAT_2);
+    size_t compared = 0;
+    for (int c = 0; c < CANDIDATES; c++) {
+        const size_t row = m->bands[c].offset ? m->bands[c].knots * BANDS_LEVELS : 0;
+        for (size_t i = 0; i < 4 * row; i++, compared++) {
+            const double unit = i / row < 3 ? m->sd[i / row] : 1;
+            assert_close((double)older->bands[c].offset[i] * unit,
+                         (double)m->bands[c].offset[i], 1e-6);
+        }
+    }
+    assert_true(compared > 0);
+    model_free(older);
+    model_free(m);
+    grid_fini(&grid);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_by_itself),
+        cmocka_unit_test(all_together),
+        cmocka_unit_test(models_of_format_2_are_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
