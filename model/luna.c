@@ -6,13 +6,14 @@
  *     u_m = w_m . x + b_m                             m = 1..M directions
  *     phi(x) = h(x) / sqrt(M) psi_l(u_m)              index m L + l (model/luna_map.h)
  *
- * shared by queries and keys and by all heads of a layer; a product of features is a
- * positive definite kernel whatever was learned.  h is 1, or with env = exp
+ * shared by queries and keys and by all heads of a layer, or per_head; a product of
+ * features is a positive definite kernel whatever was learned.  h is 1, or with env = exp
  * exp(e0 - softplus(e1) |x|^2 / (2 sqrt N)), which has the positive random features as
  * a special case.  chrms scales each channel l of a slice by min(1, 0.1 / rms), the root
  * mean square over its tokens and directions: over a slice, not over the batch as in the
  * source, so that no forecast depends on which others were asked for.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "model/elementary.h"
@@ -23,7 +24,8 @@
 #include "model/vector.h"
 
 enum { W, B, C1, D1, C2, D2, E0, E1 };
-enum { NONE, ONE, M_, N_, L_, HD, DIMS };
+enum { NONE, MAPS_, MAPS_M, N_, MAPS_L, HD, MAPS_HD, DIMS };
+static_assert((int)DIMS <= (int)CORE_DIMS, "sizes fit");
 
 static const real DEN_MIN = REAL_C(1e-6), RMS_EPS = REAL_C(1e-6), RMS_MOST = REAL_C(0.1);
 
@@ -41,23 +43,28 @@ static void luna_tensors(const struct mixer_config *config, struct core_tensors 
 {
     const size_t N = config->C / config->H;
     const struct tensor_row rows[] = {
-        [W] = {"w", M_, N_, NONE, INIT_NORMAL, 1 / sqrt((double)N)},
-        [B] = {"b", M_, NONE, NONE, INIT_CONSTANT, 0},
-        [C1] = {"c1", HD, NONE, NONE, INIT_UNIFORM, 0},
-        [D1] = {"d1", HD, NONE, NONE, INIT_UNIFORM, 0},
-        [C2] = {"c2", L_, HD, HD, INIT_UNIFORM, 0},
-        [D2] = {"d2", L_, NONE, HD, INIT_UNIFORM, 0},
-        [E0] = {"e0", ONE, NONE, NONE, INIT_CONSTANT, 0},
-        [E1] = {"e1", ONE, NONE, NONE, INIT_CONSTANT,
+        [W] = {"w", MAPS_M, N_, NONE, INIT_NORMAL, 1 / sqrt((double)N)},
+        [B] = {"b", MAPS_M, NONE, NONE, INIT_CONSTANT, 0},
+        [C1] = {"c1", MAPS_HD, NONE, NONE, INIT_UNIFORM, 0},
+        [D1] = {"d1", MAPS_HD, NONE, NONE, INIT_UNIFORM, 0},
+        [C2] = {"c2", MAPS_L, HD, HD, INIT_UNIFORM, 0},
+        [D2] = {"d2", MAPS_L, NONE, HD, INIT_UNIFORM, 0},
+        [E0] = {"e0", MAPS_, NONE, NONE, INIT_CONSTANT, 0},
+        [E1] = {"e1", MAPS_, NONE, NONE, INIT_CONSTANT,
                 0.54132485461291810}, /* softplus 1 */
     };
     t->count = config->options.luna_env == LUNA_EXP ? E1 + 1 : D2 + 1;
     memcpy(t->row, rows, sizeof rows);
-    t->dims[ONE] = 1;
-    t->dims[M_] = m_of(config);
+    for (size_t i = 0; i < t->count; i++)
+        t->by_head[i] = config->options.luna_per_head;
+    const size_t maps = config->options.luna_per_head ? config->H : 1;
+    const size_t hidden = (size_t)config->options.luna_hidden;
+    t->dims[MAPS_] = maps;
+    t->dims[MAPS_M] = maps * m_of(config);
     t->dims[N_] = N;
-    t->dims[L_] = l_of(config);
-    t->dims[HD] = (size_t)config->options.luna_hidden;
+    t->dims[MAPS_L] = maps * l_of(config);
+    t->dims[HD] = hidden;
+    t->dims[MAPS_HD] = maps * hidden;
 }
 
 static struct luna_map map_of(const struct slice *s)

@@ -51,11 +51,11 @@ struct mixer_options {
     enum inline_local inline_local;
     enum inline_phi inline_phi;
     enum taylor2_mode taylor2_mode;
-    bool taylor2_shortcut, taylor2_beta;
+    bool taylor2_shortcut, taylor2_beta, taylor2_pos;
     int luna_m, luna_lc, luna_hidden;
     enum luna_nonneg luna_nonneg;
     enum luna_env luna_env;
-    bool luna_chrms;
+    bool luna_chrms, luna_per_head;
     int gdn_window, gdn_sinks, gdn_chunk;
     enum gdn_pattern gdn_pattern;
     bool gdn_rope, gdn_neg_eig;
@@ -72,10 +72,11 @@ struct mixer_config {
     const struct mixer *mixer;
     enum mixer_trunk trunk;
     enum mixer_dir dir;
-    size_t C, H;  /* width, heads; C = H N */
-    size_t rank;  /* of the trunk's low-rank maps */
-    size_t layer; /* which of the encoder's, from 0 */
-    bool causal;  /* of a core that leaves the choice: token t sees 0..t only */
+    size_t C, H;   /* width, heads; C = H N */
+    size_t rank;   /* of the trunk's low-rank maps */
+    size_t layer;  /* which of the encoder's, from 0 */
+    size_t places; /* of tokens that have one each, patches: how many; else 0 */
+    bool causal;   /* of a core that leaves the choice: token t sees 0..t only */
     struct mixer_options options;
     const uint32_t *order; /* (T) the tokens' order for a core that has one, or NULL */
     const uint32_t *near;  /* (T,2) of each token the two most like it, or NULL */

@@ -53,10 +53,10 @@ struct model_settings {
     bool stream; /* tokens by the clock, so that states can be kept: model/raster.h */
     /* Of single mixers; the words are numbered as in model/mixer.h. */
     int rwkv7x_decay, inline_local, inline_phi;
-    int taylor2_mode, taylor2_beta;
+    int taylor2_mode, taylor2_beta, taylor2_pos;
     bool taylor2_shortcut;
     int luna_m, luna_lc, luna_hidden, luna_nonneg, luna_env;
-    bool luna_chrms;
+    bool luna_chrms, luna_per_head;
     int gdn_window, gdn_sinks, gdn_chunk, gdn_pattern;
     bool gdn_rope, gdn_neg_eig;
     int h3_head, h3_shift_len, h3_ssm_state;

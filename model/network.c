@@ -48,6 +48,12 @@ static size_t rank_of(const struct network_config *c)
     return c->C / 8 > 64 ? c->C / 8 : 64;
 }
 
+/* Patches of a window, or the window as one. */
+static size_t pieces_of(const struct network_config *c)
+{
+    return c->axis == AXIS_PATCH ? c->L / c->patch : 1;
+}
+
 static struct mixer_config mix_of(const struct network_config *c)
 {
     return (struct mixer_config){.mixer = c->mixer,
@@ -56,17 +62,12 @@ static struct mixer_config mix_of(const struct network_config *c)
                                  .C = c->C,
                                  .H = c->H,
                                  .rank = rank_of(c),
+                                 .places = c->axis == AXIS_PATCH ? pieces_of(c) : 0,
                                  .causal = c->causal,
                                  .options = c->options,
                                  .order = c->order,
                                  .near = c->near,
                                  .tap = c->tap};
-}
-
-/* Patches of a window, or the window as one. */
-static size_t pieces_of(const struct network_config *c)
-{
-    return c->axis == AXIS_PATCH ? c->L / c->patch : 1;
 }
 
 /* Tokens of one series. */
@@ -99,7 +100,8 @@ static int check_stream(const struct network_config *c, struct err *err)
         if ((mixer_flags(&mix) & NEEDED) != NEEDED)
             return err_set(err, ERR_INVALID,
                            "stream: needs dir = fwd and rwkv7, rwkv7x, gdn_swa or h3, or "
-                           "causal = true and linear, inline, taylor2 or luna");
+                           "causal = true and linear, inline, luna, or taylor2 without "
+                           "taylor2_pos");
     return 0;
 }
 

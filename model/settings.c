@@ -28,6 +28,7 @@ static const char *const local_words[] = {"auto", "none", "order3", "knn", NULL}
 static const char *const phi_words[] = {"identity", "relu", "leaky", "exp", NULL};
 static const char *const taylor2_words[] = {"norm2", "diag", "sym", "full", NULL};
 static const char *const beta_words[] = {"fixed", "learn", NULL};
+static const char *const pos_words[] = {"none", "learn", NULL};
 static const char *const nonneg_words[] = {"softplus", "relu", NULL};
 static const char *const env_words[] = {"none", "exp", NULL};
 static const char *const gate_words[] = {"none", "base",     "phase",
@@ -74,12 +75,14 @@ static const struct row rows[] = {
     WORDS(CHOICE,  taylor2_mode, taylor2_words, 0, 0,  "which features; full and sym for heads of at most 16 channels"),
     ROW(FLAG,      taylor2_shortcut, 0, 1, 1, 1,       "also add gelu(LayerNorm(value))"),
     WORDS(CHOICE,  taylor2_beta, beta_words, 0, 0,     "mode diag: the linear term, left out or learnt"),
+    WORDS(CHOICE,  taylor2_pos, pos_words, 0, 0,       "axis = patch: a learnt vector for the key of each place in the window"),
     ROW(INTEGER,   luna_m, 1, 256, 16, 16,             "M, directions of the feature map"),
     ROW(INTEGER,   luna_lc, 1, 64, 4, 4,               "Lc, learnt functions of each direction"),
     ROW(INTEGER,   luna_hidden, 1, 512, 64, 64,        "width of the net that is those functions"),
     WORDS(CHOICE,  luna_nonneg, nonneg_words, 0, 0,    "what makes features positive"),
     WORDS(CHOICE,  luna_env, env_words, 0, 0,          "features fall with the token's length, or not"),
     ROW(FLAG,      luna_chrms, 0, 1, 0, 0,             "scale the functions by their root mean square"),
+    ROW(FLAG,      luna_per_head, 0, 1, 0, 0,          "a feature map for each head, not one for all of a layer"),
     ROW(INTEGER,   gdn_window, 0, 8192, 0, 0,          "tokens of the sliding window; 0: 16 series or 32 patches"),
     ROW(INTEGER,   gdn_sinks, 0, 64, 1, 1,             "first tokens that the window always sees"),
     WORDS(CHOICE,  gdn_pattern, pattern_words, 0, 0,   "window in every fourth layer and delta rule in the others, or both in each"),

@@ -10,7 +10,8 @@
  *   norm2       what the program does: unit vectors, squared, brought to unit length
  *               again, and a learnt constant c: kernel in [c^2, c^2 + 1]
  *
- * and o += gelu(LayerNorm(v)) by head, where asked for.
+ * and o += gelu(LayerNorm(v)) by head, where asked for.  With pos a learnt vector is added
+ * to the key of each place, which fixes their number: there is no step then.
  */
 #include <string.h>
 
@@ -20,14 +21,14 @@
 #include "model/vector.h"
 
 enum { HEAD_MAX = 16 }; /* of full and sym, whose features grow with its square */
-enum { NONE, ONE, C_, DIMS };
+enum { NONE, ONE, C_, PLACES_C, DIMS };
 
 static const real EPS = REAL_C(1e-6), LN_EPS = REAL_C(1e-5);
 static const real HALF_ROOT = REAL_C(0.70710678118654752);
 /* beta^4 < BETA_SHARE alpha^2 (gamma^2 + 1) keeps the kernel of diag positive. */
 static const real BETA_SHARE = REAL_C(0.99);
 
-/* Tensors in order: those of the mode, then those of the shortcut. */
+/* Tensors in order: those of the mode, those of the shortcut, the places. */
 static void taylor2_tensors(const struct mixer_config *config, struct core_tensors *t)
 {
     static const struct tensor_row alpha = {"alpha", ONE, NONE, NONE, INIT_CONSTANT, 1};
@@ -38,8 +39,10 @@ static void taylor2_tensors(const struct mixer_config *config, struct core_tenso
                                            INIT_CONSTANT, 1};
     static const struct tensor_row bias = {"shortcut.b",  C_, NONE, NONE,
                                            INIT_CONSTANT, 0};
+    static const struct tensor_row pos = {"pos", PLACES_C, NONE, NONE, INIT_NORMAL, 0.02};
     t->dims[ONE] = 1;
     t->dims[C_] = config->C;
+    t->dims[PLACES_C] = config->places * config->C;
     if (config->options.taylor2_mode == TAYLOR_DIAG) {
         t->row[t->count++] = alpha;
         t->row[t->count++] = gamma;
@@ -53,6 +56,10 @@ static void taylor2_tensors(const struct mixer_config *config, struct core_tenso
         t->row[t->count++] = gain;
         t->row[t->count++] = bias;
     }
+    if (config->options.taylor2_pos) { /* (H,places,N) */
+        t->by_head[t->count] = true;
+        t->row[t->count++] = pos;
+    }
 }
 
 static size_t shortcut_at(const struct mixer_config *config)
@@ -65,6 +72,11 @@ static size_t shortcut_at(const struct mixer_config *config)
     default:
         return 0;
     }
+}
+
+static size_t pos_at(const struct mixer_config *config)
+{
+    return shortcut_at(config) + (config->options.taylor2_shortcut ? 2 : 0);
 }
 
 static size_t width(const struct mixer_config *config, size_t N)
@@ -253,6 +265,21 @@ static void features_backward(const struct slice *s, const struct slice_grad *g,
         *g->dtheta[2] += d[2];
 }
 
+/* The keys with their places' vectors added, where asked for, in k (T,N). */
+static const real *placed_keys(const struct slice *s, real *k)
+{
+    if (!s->config->options.taylor2_pos)
+        return s->k;
+    memcpy(k, s->k, s->T * s->N * sizeof *k);
+    vector_add(k, 1, s->theta[pos_at(s->config)], s->T * s->N);
+    return k;
+}
+
+static size_t placed_size(const struct mixer_config *config, size_t T, size_t N)
+{
+    return config->options.taylor2_pos ? T * N : 0;
+}
+
 /* ---- the shortcut ------------------------------------------------------------------ */
 
 /* hat (N) of one token's value; returns 1/deviation. */
@@ -319,15 +346,18 @@ static size_t taylor2_scratch(const struct mixer_config *config, size_t T, size_
                               bool training)
 {
     const struct featured core = core_of(config, T, N);
-    return 4 * N + (training ? 4 : 2) * T * core.D + featured_scratch(&core, training);
+    return 4 * N + placed_size(config, T, N) + (training ? 4 : 2) * T * core.D +
+           featured_scratch(&core, training);
 }
 
 static void taylor2_forward(const struct slice *s, real *o)
 {
     const struct featured core = core_of(s->config, s->T, s->N);
-    real *const a = s->scratch + 4 * s->N, *const f = a + s->T * core.D;
+    real *const placed = s->scratch + 4 * s->N;
+    real *const a = placed + placed_size(s->config, s->T, s->N);
+    real *const f = a + s->T * core.D;
     features(s, a, s->q, s->scratch);
-    features(s, f, s->k, s->scratch);
+    features(s, f, placed_keys(s, placed), s->scratch);
     featured_forward(&core, a, f, s->v, o, f + s->T * core.D);
     if (s->config->options.taylor2_shortcut)
         add_shortcut(s, o, s->scratch);
@@ -338,13 +368,17 @@ static void taylor2_backward(const struct slice *s, const real *d_o,
 {
     const struct featured core = core_of(s->config, s->T, s->N);
     const size_t n = s->T * core.D;
-    real *const a = s->scratch + 4 * s->N, *const f = a + n, *const da = f + n;
-    real *const df = da + n;
+    real *const placed = s->scratch + 4 * s->N;
+    real *const a = placed + placed_size(s->config, s->T, s->N), *const f = a + n;
+    real *const da = f + n, *const df = da + n;
+    const real *const k = placed_keys(s, placed);
     features(s, a, s->q, s->scratch);
-    features(s, f, s->k, s->scratch);
+    features(s, f, k, s->scratch);
     featured_backward(&core, a, f, s->v, d_o, da, df, g->dv, df + n);
     features_backward(s, g, g->dq, da, s->q, s->scratch);
-    features_backward(s, g, g->dk, df, s->k, s->scratch);
+    features_backward(s, g, g->dk, df, k, s->scratch);
+    if (s->config->options.taylor2_pos)
+        vector_add(g->dtheta[pos_at(s->config)], 1, g->dk, s->T * s->N);
     if (s->config->options.taylor2_shortcut)
         shortcut_backward(s, d_o, g, s->scratch);
 }
@@ -367,6 +401,8 @@ static void taylor2_step(const struct slice *s, real *o, real *state)
 
 static unsigned taylor2_flags(const struct mixer_config *config)
 {
+    if (config->options.taylor2_pos)
+        return config->causal ? MIXER_CAUSAL : 0;
     return config->causal ? MIXER_CAUSAL | MIXER_STEP : MIXER_ORDER_FREE;
 }
 
@@ -379,6 +415,11 @@ static int taylor2_check(const struct mixer_config *config, struct err *err)
             "taylor2_mode: full and sym need heads of at most %d channels, got "
             "%zu (width / heads)",
             HEAD_MAX, config->C / config->H);
+    if (config->options.taylor2_pos && !config->places)
+        return err_set(
+            err, ERR_INVALID,
+            "taylor2_pos: must be none unless axis is patch: other tokens have "
+            "no place");
     return 0;
 }
 

@@ -48,6 +48,7 @@ static inline void core_alone_open(struct core_alone *c, const char *mixer, size
                                       .C = N,
                                       .H = 1,
                                       .rank = 5,
+                                      .places = T,
                                       .layer = layer,
                                       .causal = causal,
                                       .options = options};

@@ -287,6 +287,20 @@ static void settings_that_do_not_fit_are_refused(void **state)
                "patch: must divide the lookback 16, got 24");
     small_set(&spec, "patch", "4");
     assert_ok(model_spec_check(&spec, &err), &err);
+    spec = small_spec(GROUP_EACH);
+    small_set(&spec, "mixer", "taylor2");
+    small_set(&spec, "taylor2_pos", "learn");
+    assert_err(model_spec_check(&spec, &err), &err, ERR_INVALID,
+               "taylor2_pos: must be none unless axis is patch");
+    small_set(&spec, "axis", "patch");
+    small_set(&spec, "patch", "4");
+    assert_ok(model_spec_check(&spec, &err), &err);
+    small_set(&spec, "cycle", "false");
+    small_set(&spec, "causal", "true");
+    small_set(&spec, "stream", "true"); /* goes on past the last place */
+    assert_err(model_spec_check(&spec, &err), &err, ERR_INVALID, "taylor2_pos");
+    small_set(&spec, "taylor2_pos", "none");
+    assert_ok(model_spec_check(&spec, &err), &err);
 }
 
 int main(void)

@@ -481,6 +481,26 @@ static void t4_the_difference_to_softmax_is_of_third_order(void **state)
     core_alone_close(&c);
 }
 
+/* It is the same as other keys, at no other place. */
+static void a_place_adds_its_vector_to_the_key(void **state)
+{
+    (void)state;
+    struct mixer_options options = usual;
+    struct core_alone c, plain;
+    core_alone_open(&plain, "taylor2", SMALL, 4, false, 0, options);
+    options.taylor2_pos = true;
+    core_alone_open(&c, "taylor2", SMALL, 4, false, 0, options);
+    memcpy(plain.theta, c.theta, plain.size * sizeof *c.theta);
+    assert_int_equal(c.size, plain.size + c.n);
+    for (size_t i = 0; i < c.n; i++)
+        plain.k[i] += c.theta[plain.size + i];
+    core_alone_forward(&plain);
+    core_alone_forward(&c);
+    assert_true(worst_difference(c.o, plain.o, c.n) < 1e-12);
+    core_alone_close(&c);
+    core_alone_close(&plain);
+}
+
 /* ---- luna -------------------------------------------------------------------------- */
 
 enum { W, B, C1, D1, C2, D2, E0, E1 };
@@ -640,6 +660,7 @@ int main(void)
         cmocka_unit_test(t2_diag_is_its_formula),
         cmocka_unit_test(t3_norm2_is_bounded),
         cmocka_unit_test(t4_the_difference_to_softmax_is_of_third_order),
+        cmocka_unit_test(a_place_adds_its_vector_to_the_key),
         cmocka_unit_test(u1_the_kernel_is_positive),
         cmocka_unit_test(u3_without_features_there_is_no_output),
         cmocka_unit_test(u4_positive_random_features_are_a_case),

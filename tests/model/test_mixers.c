@@ -304,6 +304,47 @@ static void forecasts_are_what_was_trained(void **state)
     each(inference_case, SIZES);
 }
 
+/* luna's map for each head: where all are the same it is the map for all, and what each
+ * would like changed adds up to what that would. */
+static void a_map_for_each_head(void **state)
+{
+    (void)state;
+    struct mixer_config config = {.mixer = mixer_find("luna", NULL),
+                                  .trunk = TRUNK_NATIVE,
+                                  .C = 8,
+                                  .H = 2,
+                                  .options = {USUAL, .luna_env = LUNA_EXP}};
+    struct fixture one, each_head;
+    fixture_open(&one, &config, 2, 9, true);
+    config.options.luna_per_head = true;
+    fixture_open(&each_head, &config, 2, 9, true);
+    const size_t own = one.tensors.count - core_tensors(&one.config).count;
+    const size_t at = one.tensors.list[own].offset, size = one.tensors.size - at;
+    assert_int_equal(each_head.tensors.size, at + 2 * size);
+    memcpy(each_head.theta, one.theta, at * sizeof(real));
+    for (size_t k = own; k < one.tensors.count; k++) {
+        const struct tensor *const t = &one.tensors.list[k];
+        const size_t n = t->shape[0] * t->shape[1];
+        real *const to = each_head.theta + each_head.tensors.list[k].offset;
+        memcpy(to, one.theta + t->offset, n * sizeof *to);
+        memcpy(to + n, one.theta + t->offset, n * sizeof *to);
+    }
+    fixture_backward(&one);
+    fixture_backward(&each_head);
+    assert_true(worst_difference(each_head.y, one.y, one.n) < 1e-12);
+    for (size_t k = own; k < one.tensors.count; k++) {
+        const struct tensor *const t = &one.tensors.list[k];
+        const size_t n = t->shape[0] * t->shape[1];
+        real *const d = each_head.dtheta + each_head.tensors.list[k].offset;
+        assert_true(worst_difference(d, d + n, n) > 1e-2); /* they differ */
+        for (size_t i = 0; i < n; i++)
+            d[i] += d[n + i];
+        assert_true(worst_difference(d, one.dtheta + t->offset, n) < 1e-12);
+    }
+    fixture_close(&each_head);
+    fixture_close(&one);
+}
+
 static void refused(const char *mixer, size_t C, size_t H, struct mixer_options options,
                     bool causal, const char *rule)
 {
@@ -326,6 +367,8 @@ static void what_cannot_be_is_refused(void **state)
             "inline_local: must be none where causal is true");
     refused("taylor2", 64, 2, (struct mixer_options){.taylor2_mode = TAYLOR_SYM}, false,
             "taylor2_mode: full and sym need heads of at most 16 channels, got 32");
+    refused("taylor2", 8, 2, (struct mixer_options){.taylor2_pos = true}, false,
+            "taylor2_pos: must be none unless axis is patch");
     refused("luna", 8, 2, (struct mixer_options){.luna_chrms = true}, true,
             "luna_chrms: must be false where causal is true");
     refused("h3", 12, 2, (struct mixer_options){.h3_head = 8}, false,
@@ -361,6 +404,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(g6_samples_are_independent),
         cmocka_unit_test(g7_threads_change_no_bit),
         cmocka_unit_test(forecasts_are_what_was_trained),
+        cmocka_unit_test(a_map_for_each_head),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
