@@ -93,6 +93,7 @@ static struct outlook outlook_of(const struct answers *a, size_t steps, size_t c
         .skill = outlook_skill(MODEL_BUCKETS, answer->skill),
         .first_ms = grid_time_ms(&a->grid, a->grid.rows),
         .step_ms = a->grid.step_ms,
+        .zone = a->grid.zone,
         .steps = steps,
         .low = quantile_of(answer->values, steps, 0),
         .mid = quantile_of(answer->values, steps, 1),

@@ -52,7 +52,8 @@ static json_t *samples_get(struct client *client, const char *series, int64_t fr
 static int past_read(struct client *client, struct outlook *o, enum aggregate aggregate,
                      struct err *err)
 {
-    const int64_t from_ms = o->first_ms - (int64_t)o->past_count * o->step_ms;
+    const int64_t from_ms =
+        grid_step_from(o->zone, o->first_ms, o->step_ms, -(int64_t)o->past_count);
     json_t *const answer = samples_get(client, o->series, from_ms, o->first_ms, err);
     const json_t *const list = json_object_get(answer, "samples");
     struct sample *const samples = mem_new(json_array_size(list), sizeof *samples);
@@ -69,6 +70,7 @@ static int past_read(struct client *client, struct outlook *o, enum aggregate ag
     if (result == 0)
         result = grid_init(&grid, from_ms, o->step_ms, o->past_count, 1, err);
     if (result == 0) {
+        grid.zone = o->zone;
         grid_fill(&grid, 0, samples, json_array_size(list), aggregate);
         memcpy(o->past, grid.values, o->past_count * sizeof *o->past);
     }
@@ -126,16 +128,23 @@ static struct outlook outlook_read(const json_t *forecast, const json_t *one)
     return o;
 }
 
+/* What of a definition says how to read the past and the clock. */
+struct reading {
+    enum aggregate aggregate; /* what one value of a step stands for */
+    struct zone *zone;        /* NULL: UTC; owned */
+};
+
 static int print_one(struct client *client, const json_t *forecast, const json_t *one,
-                     enum aggregate aggregate, struct err *err)
+                     const struct reading *reading, struct err *err)
 {
     struct outlook o = outlook_read(forecast, one);
+    o.zone = reading->zone;
     const json_t *const times = json_object_get(forecast, "times");
     int result = duration_parse(text_of(forecast, "step"), &o.step_ms, err);
     if (result == 0)
         result = time_of(json_array_get(times, 0), &o.first_ms, err);
     if (result == 0 && !o.why)
-        result = past_read(client, &o, aggregate, err);
+        result = past_read(client, &o, reading->aggregate, err);
     if (result == 0) {
         outlook_print(&o, stdout);
         putchar('\n');
@@ -144,27 +153,33 @@ static int print_one(struct client *client, const json_t *forecast, const json_t
     return result;
 }
 
-/* What one value of a step stands for; the mean where the definition is gone. */
-static enum aggregate aggregate_of(struct client *client, const char *path)
+/* Means and UTC where the definition is gone. */
+static struct reading reading_of(struct client *client, const char *path)
 {
     json_t *const definition = client_get(client, path, NULL);
     const int found = aggregate_parse(text_of(definition, "aggregate"));
+    const char *const zone = text_of(definition, "zone");
+    const struct reading reading = {
+        .aggregate = found < 0 ? AGGREGATE_MEAN : (enum aggregate)found,
+        .zone = zone[0] && strcmp(zone, "UTC") != 0 ? zone_load(zone, NULL) : NULL};
     json_decref(definition);
-    return found < 0 ? AGGREGATE_MEAN : (enum aggregate)found;
+    return reading;
 }
 
 static int print_all(struct client *client, const char *path, const json_t *forecast,
                      struct err *err)
 {
-    const enum aggregate aggregate = aggregate_of(client, path);
+    struct reading reading = reading_of(client, path);
+    int result = 0;
     size_t i;
     const json_t *one;
     json_array_foreach(json_object_get(forecast, "forecasts"), i, one)
     {
-        if (print_one(client, forecast, one, aggregate, err))
-            return -1;
+        if (result == 0)
+            result = print_one(client, forecast, one, &reading, err);
     }
-    return 0;
+    zone_free(reading.zone);
+    return result;
 }
 
 static json_t *forecast_get(struct client *client, const char *path,
@@ -189,12 +204,10 @@ int forecast_named(struct client *client, const struct forecast_wish *wish,
     client_text_free(name);
     json_t *const forecast = forecast_get(client, path, wish, err);
     int result = forecast ? 0 : -1;
-    if (forecast && wish->json) {
-        json_dumpf(forecast, stdout, JSON_REAL_PRECISION(9));
-        putchar('\n');
-    } else if (forecast) {
+    if (forecast && wish->json)
+        client_print(forecast);
+    else if (forecast)
         result = print_all(client, path, forecast, err);
-    }
     json_decref(forecast);
     free(path);
     return result;

@@ -66,16 +66,18 @@ static size_t stride_of(size_t steps, size_t columns)
     return (steps + columns - 1) / columns;
 }
 
-/* "Tue 06:00", or "24. Nov" for steps of days: as wide as a cell. */
-static const char *when_text(int64_t time_ms, int64_t step_ms,
+/* "Tue 06:00" by the clock of the zone, or "24 Nov" for steps of days: as wide as a cell. */
+static const char *when_text(const struct outlook *o, size_t step,
                              char text[static CELL_WIDTH + 1])
 {
     static const char days[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const int64_t at = grid_step_from(o->zone, o->first_ms, o->step_ms, (int64_t)step);
+    const int64_t time_ms = at + INT64_C(1000) * zone_offset_s(o->zone, at);
     char full[TIME_TEXT_SIZE];
     time_format(time_ms, full); /* 2026-11-24T06:00:00Z */
-    if (step_ms % DAY_MS == 0) {
+    if (o->step_ms % DAY_MS == 0) {
         const int month = (full[5] - '0') * 10 + full[6] - '0';
         snprintf(text, CELL_WIDTH + 1, "%.2s %s", full + 8, months[month - 1]);
     } else { /* the first of 1970 was a Thursday */
@@ -102,11 +104,10 @@ static void table_of(const struct outlook *o, size_t width, FILE *out)
     if (columns > TABLE_COLUMNS_MOST)
         columns = TABLE_COLUMNS_MOST;
     const size_t stride = stride_of(o->steps, columns ? columns : 1);
-    fprintf(out, "  %-8s", "UTC");
+    fprintf(out, "  %-8s", o->zone ? "local" : "UTC");
     for (size_t i = 0; i < o->steps; i += stride) {
         char text[CELL_WIDTH + 1];
-        fprintf(out, "  %*s", CELL_WIDTH,
-                when_text(o->first_ms + (int64_t)i * o->step_ms, o->step_ms, text));
+        fprintf(out, "  %*s", CELL_WIDTH, when_text(o, i, text));
     }
     fputc('\n', out);
     row_print("90 %", o->high, o->steps, stride, out);

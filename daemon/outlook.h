@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/zone.h"
+
 /* The forecast of one series.  All of it is owned; a missing value is NaN. */
 struct outlook {
     char *series;
@@ -16,6 +18,7 @@ struct outlook {
     char *why;       /* not served: what is missing; else NULL */
     double skill;    /* judged against seasonal_naive; NaN where unknown */
     int64_t first_ms, step_ms;
+    const struct zone *zone; /* of the clock that is shown; borrowed, NULL: UTC */
     size_t steps;
     double *low, *mid, *high; /* 10, 50 and 90 percent */
     size_t past_count;

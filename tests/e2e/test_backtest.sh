@@ -79,9 +79,20 @@ check "each series has its points" holds \
      and (.points | all(.q10 <= .q50 and .q50 <= .q90))))'
 check "they begin where the file ends" holds \
     '(.forecast[0].points[0].time | fromdate) == ((.data.last | fromdate) + 3600)'
+
+# Days begin at midnight of the zone; one of them has 25 hours.
+seq 0 235 | awk '{ print 10 + $1 % 7 }' >"$tmp/values"
+seq 0 235 | sed 's/.*/2026-03-01 & days/' | date -u -f - +%F | paste -d, - "$tmp/values" |
+    sed '1i time,y' >"$tmp/days.csv"
+"$frwkvd" forecast --csv "$tmp/days.csv" --zone Europe/Berlin --lookback 28 --horizon 7 --set epochs=1 \
+    >"$tmp/out" 2>/dev/null
+check "days are those of the zone, over a change of the clocks" \
+    grep -qxE ' +local +23 Oct +25 Oct +27 Oct +29 Oct' "$tmp/out"
+
 printf 'time,a\n2026-01-01,1\n2026-01-02,x\n' >"$tmp/bad.csv"
 run backtest --csv "$tmp/bad.csv"
 check "a bad line is reported by number" sh -c "[ $status = 1 ] && grep -q 'line 3' '$tmp/err'"
+
 # What softmax has learnt, and how close it is to a linear form.
 run diagnose --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --set axis=patch --set patch=1 \
     --output "$tmp/diagnosis.json"
