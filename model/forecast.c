@@ -16,24 +16,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "model/artifact.h"
-#include "model/effect.h"
-#include "model/frwkv.h"
-
-enum { CHUNK = 32 }; /* series at a time */
-
-struct forecaster_work {
-    size_t rows, origin; /* of the tail looked at; the row after its last */
-    size_t tail;         /* of them, by most candidates */
-    struct panel raw;    /* (rows, CHUNK), one series a window */
-    struct panel less;   /* the same less the effect of covariates, where some have any */
-    struct panel z;      /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */
-    double *y[CANDIDATES]; /* (CHUNK, P); the network's of a joint model (P, series) */
-    struct frwkv frwkv;
-    struct effect_view view; /* of this tail's covariates */
-    bool has_network;
-    bool serves[CANDIDATES]; /* anybody */
-};
+#include "model/windows.h"
+#include "model/work.h"
 
 /* What is known of one column of the request. */
 struct column {
@@ -78,7 +62,12 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
              frwkv_init(&w->frwkv, &model->spec, model->season, width, &model->chain,
                         joint ? 1 : CHUNK, model->theta, NULL, err) == 0) {
         w->frwkv.fold = model->fold;
-        return w;
+        w->streams = model->spec.settings.stream;
+        w->state_reals = w->has_network ? network_state_size(w->frwkv.network) : 0;
+        w->gone_on = mem_try(CHUNK * w->state_reals + 1, sizeof *w->gone_on);
+        if (w->gone_on)
+            return w;
+        err_set(err, ERR_NO_MEMORY, "forecast: no memory for %d states", (int)CHUNK);
     }
     forecaster_work_free(w);
     return NULL;
@@ -94,6 +83,7 @@ void forecaster_work_free(struct forecaster_work *work)
     for (int c = 0; c < CANDIDATES; c++)
         free(work->y[c]);
     frwkv_fini(&work->frwkv);
+    free(work->gone_on);
     free(work);
 }
 
@@ -207,28 +197,64 @@ static void run_network(const struct model *m, struct forecaster_work *w,
     candidates[CANDIDATE_FRWKV].forecast(&task, at, count, w->y[CANDIDATE_FRWKV]);
 }
 
+/* A copy of a column's state that has seen the rest of the tail, for place i. */
+static const real *go_on(struct forecaster_work *w, const struct column *c, size_t i)
+{
+    const struct network *const network = w->frwkv.network;
+    const size_t L = network_config(network)->L;
+    real *const state = w->gone_on + i * w->state_reals;
+    memcpy(state, kept_network(w, w->states[c->index]), w->state_reals * sizeof *state);
+    for (size_t row = w->z.rows - w->behind; row < w->z.rows; row++)
+        network_state_push(w->frwkv.network, w->frwkv.theta, w->frwkv.fold, state,
+                           panel_phase(&w->z, row, L),
+                           (real)windows_value(w->z.z[row * w->z.cols + i]));
+    return state;
+}
+
+/* Those of a chunk from their states; answers in their places. */
+static void run_states(struct forecaster_work *w, const real *const *states,
+                       const size_t *place, size_t n)
+{
+    struct frwkv *const f = &w->frwkv;
+    const struct network_config *const config = network_config(f->network);
+    network_state_forward(f->network, f->theta, f->fold, states,
+                          panel_phase(&w->z, w->z.rows, config->L), n, f->y);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < config->P; j++)
+            w->y[CANDIDATE_FRWKV][place[i] * config->P + j] =
+                (double)f->y[i * config->P + j];
+}
+
 /* Those of a chunk that need the network, each by itself; answers in their places. */
 static void run_network_each(const struct model *m, struct forecaster_work *w,
                              const struct grid *tail, const struct column *columns,
                              size_t count)
 {
     struct origin at[CHUNK];
-    size_t place[CHUNK], n = 0;
+    const real *states[CHUNK];
+    size_t place[CHUNK], n = 0, kept[CHUNK], kept_n = 0;
     w->z.cols = count;
     for (size_t i = 0; i < count; i++)
         if (needs_network(m, &columns[i])) {
             copy_column(&w->z, i, tail, &columns[i], columns[i].mean, columns[i].sd);
             take_effect(w, &w->z, i, tail, &columns[i], 1);
+            if (w->states && w->states[columns[i].index] && w->state_reals &&
+                kept_goes_on(m, columns[i].series)) {
+                states[kept_n] = go_on(w, &columns[i], i);
+                kept[kept_n++] = i;
+                continue;
+            }
             place[n] = i;
             at[n++] = (struct origin){(uint32_t)w->z.rows, (uint32_t)i};
         }
-    if (n == 0)
-        return;
-    run_network(m, w, at, n);
+    if (n > 0)
+        run_network(m, w, at, n);
     const size_t P = m->spec.horizon;
     double *const y = w->y[CANDIDATE_FRWKV];
     for (size_t i = n; i-- > 0;) /* backwards: a place is never before its answer */
         memmove(y + place[i] * P, y + i * P, P * sizeof *y);
+    if (kept_n > 0)
+        run_states(w, states, kept, kept_n);
 }
 
 static void run_network_joint(const struct model *m, struct forecaster_work *w,
@@ -375,6 +401,13 @@ static int check_request(const struct model *m, const struct grid *tail, size_t 
     return 0;
 }
 
+void forecaster_go_on(struct forecaster_work *work, const void *const *states,
+                      size_t behind)
+{
+    work->states = states;
+    work->behind = behind;
+}
+
 int model_forecast(const struct model *model, struct forecaster_work *work,
                    const struct grid *tail, size_t horizon, const double *quantiles,
                    size_t quantile_count, struct model_answer *answers, struct err *err)
@@ -409,5 +442,6 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
     }
     free(columns);
     effect_view_fini(&work->view);
+    work->states = NULL;
     return 0;
 }

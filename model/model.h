@@ -308,6 +308,37 @@ void band_stretch_check(const struct band_ratio *ratios, size_t count, size_t bl
 /* Whether so many independent ones tell anything of p. */
 bool band_stretch_knows(double independent, double p);
 
+/* ---- states: a forecast without its history ----------------------------------------- */
+
+/*
+ * A model with the setting `stream` can keep a state of each series: the values that its
+ * candidates look back at, and where the network's encoders stand (model/raster.h).  It is
+ * forecaster_state_size() bytes of this machine's numbers, whatever the length of the
+ * series; it takes the rows of a grid as they come, and a forecast from it has the same
+ * bits as one from history.  A state is the caller's, used by one thread at a time, and
+ * belongs to one model.
+ */
+size_t forecaster_state_size(const struct forecaster_work *work); /* 0: keeps none */
+
+/* The state of a series before its first row; after model_tail_rows() rows, nothing before
+ * them matters. */
+void forecaster_state_begin(const struct forecaster_work *work, void *state);
+
+/* Takes the rows of a grid that follow those already taken; states[cols], NULL: not that
+ * one. */
+void forecaster_states_push(const struct model *model, struct forecaster_work *work,
+                            const struct grid *rows, void *const *states);
+
+/* Fills the first rows of a tail of model_tail_rows(), all but the last `behind`, from
+ * states that have taken as many; states[cols], NULL: not that one. */
+void forecaster_states_tail(const struct forecaster_work *work, const void *const *states,
+                            size_t behind, struct grid *tail);
+
+/* The next model_forecast() with this work goes on from these: states[cols] of its tail,
+ * NULL: from the tail alone; behind: rows at its end that they have not taken. */
+void forecaster_go_on(struct forecaster_work *work, const void *const *states,
+                      size_t behind);
+
 /* ---- crossings ------------------------------------------------------------------ */
 
 /*

@@ -579,6 +579,10 @@ void network_forward_folded(struct network *n, const real *theta,
     const struct network_config *const c = &n->config;
     const size_t width = fold_width(&n->branch_config, &n->lift, n->fold_shape);
     assert(!n->training);
+    if (c->stream && c->V == 1) { /* as a state would: the same bits */
+        network_forward_by_token(n, theta, fold, NULL, x, phase, B, y);
+        return;
+    }
     if (c->gate.kind || c->stream) {
         network_forward(n, theta, x, phase, B, y, NULL);
         return;

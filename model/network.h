@@ -131,8 +131,8 @@ void network_forward(struct network *network, const real *theta, const real *x,
 /*
  * The same for forecasts, from what network_fold_new() multiplied out (model/fold.h): up
  * to rounding the outputs of network_forward() without dropout.  With a gate there is
- * nothing to multiply out, and they are these; with stream only the first maps are.  Of a
- * network made without `training`.
+ * nothing to multiply out, and they are these; with stream only the first maps are, and
+ * tokens are taken one after the other.  Of a network made without `training`.
  */
 struct network_fold;
 struct network_fold *network_fold_new(const struct network *network, const real *theta,
@@ -173,8 +173,8 @@ void network_state_note(const struct network *network, real *state, uint32_t pha
                         real value);
 
 /*
- * y (B,P): up to rounding, network_forward() of the windows that end with the last values
- * pushed to B states, at least L each; phase, of the first target, modulo L, is that of
+ * y (B,P): network_forward_folded() of the windows that end with the last values pushed to
+ * B states, at least L each, bit for bit; phase, of the first target, modulo L, is that of
  * all.  Missing values count as in windows_input() of a stream (model/windows.h).
  */
 void network_state_forward(struct network *network, const real *theta,

@@ -74,6 +74,11 @@ void network_begin(struct network *n, const real *theta, const real *x,
                    const uint32_t *phase, size_t B);
 void network_finish(struct network *n, const real *theta, real *y);
 
+/* Of windows of one series, token by token; from states where there are any. */
+void network_forward_by_token(struct network *n, const real *theta,
+                              const struct network_fold *fold, const real *const *state,
+                              const real *x, const uint32_t *phase, size_t B, real *y);
+
 /* Run on a measuring arena first. */
 struct step_work *step_work(const struct network *n, struct arena *arena);
 

@@ -132,25 +132,56 @@ void network_state_push(struct network *n, const real *theta,
 
 /* ---- answers ----------------------------------------------------------------------- */
 
-/* Row b of g, as network_forward() has it. */
+/* What is left of the window's `seen` steps once `have` of them are read: rows of g. */
+static void rest(const struct network *n, const real *theta,
+                 const struct network_fold *fold, const real *window, size_t seen,
+                 size_t have, real *carried, real *g)
+{
+    const size_t L = n->config.L, patch = n->config.patch, D = n->config.D;
+    for (; have < seen; have += patch) {
+        const size_t end = have + patch < seen ? have + patch : seen;
+        raster_token(n->step_work->p, window + L - seen, 1, end, patch);
+        token(n, theta, fold, g + have * D, carried);
+    }
+}
+
+/* g of row b from a state, or (NULL) from the window alone: the same work either way. */
 static void answer_tokens(struct network *n, const real *theta,
-                          const struct network_fold *fold, const real *state, size_t b,
-                          const real *window)
+                          const struct network_fold *fold, const real *state,
+                          uint32_t phase, const real *window, real *g)
 {
     const struct places at = places_of(n);
-    const struct step_work *const w = n->step_work;
-    const size_t L = n->config.L, patch = n->config.patch, D = n->config.D;
-    const size_t seen = L - raster_begin(&n->raster, w->phase[b]);
-    const size_t i = (w->phase[b] + L - seen) % L == 0 ? 0 : 1;
-    const real *const lane = state + 1 + L + i * at.lane, *const g = lane + at.carried;
-    real *const out = n->tokens_out + b * L * D;
-    const size_t whole = seen / patch * patch;
-    memcpy(out, g, whole * D * sizeof *out);
-    if (whole == seen)
+    const size_t L = n->config.L, patch = n->config.patch;
+    const size_t seen = L - raster_begin(&n->raster, phase);
+    real *const carried = n->step_work->carried;
+    if (!state) {
+        memset(carried, 0, at.carried * sizeof *carried);
+        rest(n, theta, fold, window, seen, 0, carried, g);
         return;
-    memcpy(w->carried, lane, at.carried * sizeof *lane);
-    raster_token(w->p, window + L - seen, 1, seen, patch);
-    token(n, theta, fold, out + whole * D, w->carried);
+    }
+    const size_t i = (phase + L - seen) % L == 0 ? 0 : 1;
+    const size_t whole = seen / patch * patch;
+    const real *const lane = state + 1 + L + i * at.lane;
+    memcpy(carried, lane, at.carried * sizeof *carried);
+    memcpy(g, lane + at.carried, whole * n->config.D * sizeof *g);
+    rest(n, theta, fold, window, seen, whole, carried, g);
+}
+
+void network_forward_by_token(struct network *n, const real *theta,
+                              const struct network_fold *fold, const real *const *state,
+                              const real *x, const uint32_t *phase, size_t B, real *y)
+{
+    const size_t row = n->config.L * n->config.V, LD = n->config.L * n->config.D;
+    assert(!n->training);
+    n->p = 0;
+    n->step = (struct dropout_step){0};
+    network_begin(n, theta, x, phase, B);
+    for (size_t b = 0; b < B; b++)
+        answer_tokens(n, theta, fold, state ? state[b] : NULL, phase[b], x + b * row,
+                      n->tokens_out + b * LD);
+    raster_join(&n->raster, n->pool, n->h, n->z, network_lift(n, theta), n->tokens_out,
+                B);
+    network_finish(n, theta, y);
 }
 
 void network_state_forward(struct network *n, const real *theta,
@@ -160,16 +191,9 @@ void network_state_forward(struct network *n, const real *theta,
     const struct network_config *const c = &n->config;
     const struct step_work *const w = n->step_work;
     assert(c->stream && c->V == 1 && !n->training && phase < c->L);
-    n->p = 0;
-    n->step = (struct dropout_step){0};
     for (size_t b = 0; b < B; b++) {
         w->phase[b] = phase;
         unroll(n, w->windows + b * c->L, state[b], phase);
     }
-    network_begin(n, theta, w->windows, w->phase, B);
-    for (size_t b = 0; b < B; b++)
-        answer_tokens(n, theta, fold, state[b], b, w->windows + b * c->L);
-    raster_join(&n->raster, n->pool, n->h, n->z, network_lift(n, theta), n->tokens_out,
-                B);
-    network_finish(n, theta, y);
+    network_forward_by_token(n, theta, fold, state, w->windows, w->phase, B, y);
 }

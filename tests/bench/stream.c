@@ -135,8 +135,7 @@ static void from_history(void *ctx)
         for (size_t i = 0; i < n; i++)
             windows_input(&b->panel, (struct origin){2 * L - 5, (uint32_t)(s + i)}, L, 0,
                           b->x + i * L);
-        network_forward_folded(b->network, b->theta, b->fold, b->x, phase, n,
-                               b->again + s * P);
+        network_forward(b->network, b->theta, b->x, phase, n, b->again + s * P, NULL);
     }
 }
 

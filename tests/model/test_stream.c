@@ -164,6 +164,8 @@ static void check_states(const struct network_config *config, const char *label)
         network_forward(n, theta, x, &phase, 1, want, NULL);
         network_state_forward(n, theta, fold, states, phase, 1, y);
         worst = fmax(worst, worst_difference(y, want, P));
+        network_forward_folded(n, theta, fold, x, &phase, 1, want);
+        assert_memory_equal(y, want, sizeof want);
     }
     if (!(worst <= 1e-10)) {
         print_error("%s: off by %.3g\n", label, worst);
