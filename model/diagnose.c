@@ -8,14 +8,12 @@
 #include "model/concentration.h"
 #include "model/core.h"
 #include "model/fit.h"
-#include "model/loss.h"
 #include "model/network.h"
 #include "model/panel.h"
 #include "model/spec.h"
 #include "model/threads.h"
 
-/* Windows whose tokens are looked at, and of which the loss is taken, at a time. */
-enum { SAMPLES = 8, BATCH = 32 };
+enum { SAMPLES = 8 }; /* windows whose tokens are looked at */
 
 static const double FLOOR_MOST = 1e-2, CHANGE_MOST = 5e-3;
 static const char *const branches[] = {"real", "imag"};
@@ -63,33 +61,7 @@ static void see(void *ctx, const struct mixer_call *call, const struct core_io *
 static int answer(const struct diagnose *d, const struct network_config *config,
                   size_t windows, double *loss, struct err *err)
 {
-    const struct windows *const stop = &d->fit.stop;
-    const size_t outputs = config->P * config->V;
-    struct network *const network = network_new(config, BATCH, false, d->pool, err);
-    if (!network)
-        return -1;
-    real *const x = mem_new(BATCH * config->L * config->V, sizeof *x);
-    real *const y = mem_new(2 * BATCH * outputs, sizeof *y);
-    real *const weight = mem_new(config->P, sizeof *weight);
-    uint32_t phase[BATCH];
-    struct loss_sum total = {0};
-    loss_weights(weight, config->P, d->fit.settings.loss_alpha);
-    for (size_t at = 0; at < windows; at += BATCH) {
-        const size_t B = windows - at < BATCH ? windows - at : BATCH;
-        windows_gather(stop, NULL, at, B, x, phase, y + BATCH * outputs);
-        network_forward(network, d->fit.state.best, x, phase, B, y, NULL);
-        const struct loss_sum part =
-            loss_forward(d->fit.settings.loss, weight, y, y + BATCH * outputs, B,
-                         config->P, config->V);
-        total.sum += part.sum;
-        total.count += part.count;
-    }
-    *loss = loss_mean(total);
-    free(weight);
-    free(y);
-    free(x);
-    network_free(network);
-    return 0;
+    return fit_loss(&d->fit, config, d->fit.state.best, &d->fit.stop, windows, loss, err);
 }
 
 static int look(struct diagnose *d, struct model_diagnosis *out, struct err *err)

@@ -2,12 +2,17 @@
 #include "model/fit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/time.h"
 #include "model/digest.h"
 #include "model/frwkv.h"
+#include "model/loss.h"
 #include "model/pulse.h"
+
+enum { LOSS_BATCH = 32 };
 
 static void digest_setting(void *ctx, const char *key, const char *value,
                            const char *help)
@@ -137,6 +142,13 @@ static int resume(struct fit *fit, const struct network *network, struct err *er
 {
     struct err why = {0};
     train_begin(&fit->state, network, &fit->settings, PHASE_FIT);
+    if (fit->begin) {
+        struct train_state *const s = &fit->state;
+        real *const all[] = {s->theta, s->shadow, s->best};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            memcpy(all[i], fit->begin, s->size * sizeof(real));
+        s->best_loss = fit->begin_loss;
+    }
     if (!fit->hooks || !fit->hooks->checkpoint_path)
         return 0;
     if (checkpoint_read(&fit->state, fit->hooks->checkpoint_path, fit->fingerprint,
@@ -188,6 +200,39 @@ static struct network *training_network(const struct fit *fit, size_t batch,
         return NULL;
     }
     return network_new(&fit->config, batch, true, fit->pool, err);
+}
+
+int fit_loss(const struct fit *fit, const struct network_config *config,
+             const real *theta, const struct windows *windows, size_t count, double *loss,
+             struct err *err)
+{
+    const size_t in = config->L * config->V, out = config->P * config->V;
+    struct network *const network =
+        network_new(config, LOSS_BATCH, false, fit->pool, err);
+    if (!network)
+        return -1;
+    real *const x = mem_new(LOSS_BATCH * in, sizeof *x);
+    real *const y = mem_new(2 * LOSS_BATCH * out, sizeof *y);
+    real *const target = y + LOSS_BATCH * out;
+    real *const weight = mem_new(config->P, sizeof *weight);
+    uint32_t phase[LOSS_BATCH];
+    struct loss_sum total = {0};
+    loss_weights(weight, config->P, fit->settings.loss_alpha);
+    for (size_t at = 0; at < count; at += LOSS_BATCH) {
+        const size_t B = count - at < LOSS_BATCH ? count - at : LOSS_BATCH;
+        windows_gather(windows, NULL, at, B, x, phase, target);
+        network_forward(network, theta, x, phase, B, y, NULL);
+        const struct loss_sum part =
+            loss_forward(fit->settings.loss, weight, y, target, B, config->P, config->V);
+        total.sum += part.sum;
+        total.count += part.count;
+    }
+    *loss = loss_mean(total);
+    free(weight);
+    free(y);
+    free(x);
+    network_free(network);
+    return 0;
 }
 
 int fit_run(struct fit *fit, struct err *err)

@@ -36,6 +36,8 @@ struct fit {
     struct train_pace pace;
     struct train_state state;
     size_t params;
+    const real *begin; /* weights to fit on from, borrowed; NULL: initial values */
+    double begin_loss; /* theirs in the stop part */
     struct windows windows, stop; /* of the fit */
     struct rhythm rhythm;         /* what their gathering works in */
     double seconds;
@@ -54,6 +56,11 @@ int fit_init(struct fit *fit, const struct panel *panel, const struct cut *cut,
              const struct model_spec *spec, size_t season, uint64_t fingerprint,
              const struct model_hooks *hooks, struct threads *pool, struct err *err);
 void fit_fini(struct fit *fit);
+
+/* The loss of any weights for a network like the fit's on the first `count` of windows. */
+int fit_loss(const struct fit *fit, const struct network_config *config,
+             const real *theta, const struct windows *windows, size_t count, double *loss,
+             struct err *err);
 
 /* Fits to the early stop; state.best are the weights to judge. */
 int fit_run(struct fit *fit, struct err *err);

@@ -175,7 +175,7 @@ void model_report_fini(struct model_report *report);
 /* ---- training ------------------------------------------------------------------ */
 
 struct model_progress {
-    const char *phase;             /* "fit", "judge", "refit" */
+    const char *phase;             /* "fit", "judge", "refit", "layers" */
     int epoch, epochs;             /* the one being worked on, from 1; at most so many */
     uint64_t step, steps;          /* done in this phase, of at most */
     double loss_train, loss_valid; /* so far in this epoch, of the last; NAN before */
@@ -227,6 +227,41 @@ int64_t model_step_ms(const struct model *model);
  * ERR_CORRUPT for anything that is not one, whatever the bytes. */
 int model_save(const struct model *model, void **bytes, size_t *len, struct err *err);
 struct model *model_load(const void *bytes, size_t len, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* ---- conversion ---------------------------------------------------------------- */
+
+struct model_conversion {
+    /* Of the outputs of attention, by their own square: with the new mixer in softmax's
+     * place, and after its own tensors were fitted to them. */
+    double layers_before, layers_after;
+    /* In the newest fifth of the history: of softmax, of the new mixer in its place, and
+     * after fine-tuning. */
+    double loss_softmax, loss_swapped, loss_converted;
+    size_t windows;
+    bool accepted; /* the last is no more than half a percent above softmax's */
+};
+
+/* Whether softmax can be converted to it: inline and luna. */
+bool model_can_convert(const char *mixer);
+
+/*
+ * A model with a mixer of linear cost and the weights of one trained with softmax: inline
+ * has no tensors of its own and takes softmax's place as it is; those of luna, its feature
+ * map, are fitted layer by layer until they say what softmax says (model/distil.h).  Then
+ * all is trained on for a quarter of the epochs at a fifth of the learning rate on the fit
+ * part, where the stop part finds it better than before, and judged on the judge part,
+ * which softmax has seen in its training and the conversion has not: nothing is accepted
+ * that gains from it.  The rest of the model, champions and bands among it, stays.
+ *
+ * grid: the series of the training, in its order.  NULL on failure: ERR_INVALID for another
+ * mixer; ERR_CONFLICT where `from` has no softmax, the series are others, or the history
+ * is too short; ERR_CANCELLED, ERR_NO_MEMORY as of model_train().  What is not accepted is
+ * returned all the same.
+ */
+struct model *model_convert(const struct model *from, const char *mixer,
+                            const struct grid *grid, const struct model_hooks *hooks,
+                            struct model_conversion *out, struct err *err)
     __attribute__((warn_unused_result));
 
 /* ---- forecasts ----------------------------------------------------------------- */
