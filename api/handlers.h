@@ -34,6 +34,7 @@ request_handler covariates_get, covariate_get, covariate_put, covariate_delete;
 
 /* forecast_get.c, forecast_post.c, train_post.c, jobs.c, events.c */
 request_handler forecast_get, forecast_post, issue_post, train_post, backtest_post;
+request_handler convert_post;
 request_handler jobs_get, job_get, job_delete, job_events;
 
 /* accuracy_route.c, calibrations_route.c */

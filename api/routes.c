@@ -97,6 +97,8 @@ static const struct route table[] = {
     {"POST", "/v1/forecasters/{name}/train", train_post, .help = "train: a job"},
     {"POST", "/v1/forecasters/{name}/backtest", backtest_post, .body = BODY_COLLECTED,
      .help = "judge the candidates on its history: a job"},
+    {"POST", "/v1/forecasters/{name}/convert", convert_post, .body = BODY_COLLECTED,
+     .help = "a softmax model to mixer=inline|luna: a job"},
     {"GET", "/v1/forecasters/{name}/forecast", forecast_get,
      .help = "what comes next: horizon, quantiles, series, as_of, observed, "
              "format=json|rows|csv"},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * POST /v1/forecasters/{name}/train and .../backtest: queues the job, if there is enough
- * to learn from.
+ * POST /v1/forecasters/{name}/train, .../backtest and .../convert: queues the job, if
+ * there is enough to learn from.
  */
 #include "api/handlers.h"
 
@@ -124,6 +124,35 @@ int backtest_post(struct request *req, struct reply *reply, struct err *err)
     free(split);
     const struct store_job_wish wish = {
         .kind = "backtest", .forecaster = req->name, .params = params};
+    const int rc = add_job(req, &wish, reply, err);
+    free(params);
+    return rc;
+}
+
+/* {"mixer": "luna"}; mixer is borrowed from the body. */
+static int read_mixer(const struct request *req, const char **mixer, json_t **body,
+                      struct err *err)
+{
+    static const char *const keys[] = {"mixer", NULL};
+    *body = fields_parse(req->body, req->body_len, err);
+    if (!*body || fields_known(*body, "", keys, err) ||
+        field_text(*body, "", "mixer", true, mixer, err))
+        return -1;
+    if (!model_can_convert(*mixer))
+        return err_set(err, ERR_INVALID, "mixer: must be inline or luna, got \"%.40s\"",
+                       *mixer);
+    return 0;
+}
+
+int convert_post(struct request *req, struct reply *reply, struct err *err)
+{
+    const char *mixer = NULL;
+    json_auto_t *body = NULL;
+    if (query_none(req, err) || read_mixer(req, &mixer, &body, err))
+        return -1;
+    char *const params = json_dumps(body, JSON_COMPACT);
+    const struct store_job_wish wish = {
+        .kind = "convert", .forecaster = req->name, .params = params};
     const int rc = add_job(req, &wish, reply, err);
     free(params);
     return rc;

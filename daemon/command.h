@@ -20,6 +20,7 @@ int models_command(int argc, char **argv);
 int accuracy_command(int argc, char **argv);
 int crossings_command(int argc, char **argv);
 int backtest_command(int argc, char **argv);
+int convert_command(int argc, char **argv);
 int diagnose_command(int argc, char **argv);
 int backup_command(int argc, char **argv);
 int restore_command(int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct {
     {"serve", serve_command, "run the daemon in the foreground"},
     {"import", import_command, "load samples from a CSV file"},
     {"train", train_command, "train a forecaster and watch it"},
+    {"convert", convert_command, "give a trained softmax model linear cost"},
     {"forecast", forecast_command, "show what comes next"},
     {"models", models_command, "list a forecaster's versions, or restore one"},
     {"accuracy", accuracy_command, "show how what was issued came true"},

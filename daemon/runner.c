@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "daemon/backtest_job.h"
+#include "daemon/convert_job.h"
 #include "daemon/retrain.h"
 #include "daemon/training.h"
 #include "storage/storage.h"
@@ -153,6 +154,7 @@ static const struct {
 } kinds[] = {
     {"train", train_job_run},
     {"backtest", backtest_job_run},
+    {"convert", convert_job_run},
     {"forecast", forecast_job_run},
 };
 

@@ -31,7 +31,7 @@ struct serving;
 enum { RUNNER_RETRIES = 5, RUNNER_WAIT_MS = 30000 /* before the first retry */ };
 
 /* The kinds of jobs there are, as two lanes. */
-#define RUNNER_LONG "train backtest"
+#define RUNNER_LONG "train backtest convert"
 #define RUNNER_SHORT "forecast"
 
 struct runner_config {

@@ -20,6 +20,14 @@ static const char help[] =
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
     "  --json              print the job when it has ended\n";
 
+static const char convert_help[] =
+    "Usage: frwkvd convert NAME --to inline|luna [-c FILE]\n"
+    "Gives the softmax model that serves a mixer of linear cost with the same weights:\n"
+    "layer by layer, then tuned. It serves if the loss hardly grows; else it is kept.\n\n"
+    "  --to MIXER          inline, or luna\n"
+    "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
+    "  --json              print the job when it has ended\n";
+
 enum { LOOK_EVERY_US = 200 * 1000 };
 
 static const char *text_of(const json_t *json, const char *key)
@@ -32,6 +40,34 @@ static double number_of(const json_t *json, const char *key)
 {
     const json_t *const value = json_object_get(json, key);
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static const char *serves_text(const json_t *result)
+{
+    return json_is_true(json_object_get(result, "serves"))
+               ? "It serves from now on."
+               : "It is kept, and does not serve (frwkvd models --restore).";
+}
+
+static void print_conversion(const json_t *result)
+{
+    const json_t *const trial = json_object_get(result, "trial");
+    struct table *const t = table_new("mixer", ">layers off by", ">loss", NULL);
+    table_add(t, "softmax");
+    table_add(t, "-");
+    table_add(t, "%.5f", number_of(trial, "loss_softmax"));
+    table_add(t, "%s in its place", text_of(trial, "mixer"));
+    table_add(t, "%.3g", sqrt(number_of(trial, "layers_before")));
+    table_add(t, "-");
+    table_add(t, "and fitted to it");
+    table_add(t, "%.3g", sqrt(number_of(trial, "layers_after")));
+    table_add(t, "%.5f", number_of(trial, "loss_swapped"));
+    table_add(t, "and tuned");
+    table_add(t, "-");
+    table_add(t, "%.5f", number_of(trial, "loss_converted"));
+    table_print(t, stdout);
+    table_free(t);
+    printf("\n%s\n", serves_text(result));
 }
 
 static void print_judgement(const json_t *result)
@@ -61,10 +97,7 @@ static void print_judgement(const json_t *result)
     char text[TRAINING_TEXT_SIZE];
     if (json_is_object(trial))
         printf("\nOn the newest steps, which it had not seen: %s.  %s\n",
-               training_trial_text(trial, text),
-               json_is_true(json_object_get(result, "serves"))
-                   ? "It serves from now on."
-                   : "It is kept, and does not serve (frwkvd models --restore).");
+               training_trial_text(trial, text), serves_text(result));
     if (text_of(result, "note")[0])
         printf("\n%s\n", text_of(result, "note"));
 }
@@ -95,26 +128,35 @@ static int job_report(const json_t *job, bool json, struct err *err)
     if (json)
         client_print(job);
     if (strcmp(text_of(job, "state"), "done") != 0)
-        return err_set(err, ERR_CONFLICT, "the training ended as %s%s%s",
+        return err_set(err, ERR_CONFLICT, "the job ended as %s%s%s",
                        text_of(job, "state"), text_of(job, "error")[0] ? ": " : "",
                        text_of(job, "error"));
-    if (!json)
-        print_judgement(json_object_get(job, "result"));
+    const json_t *const result = json_object_get(job, "result");
+    if (!json && strcmp(text_of(job, "kind"), "convert") == 0)
+        print_conversion(result);
+    else if (!json)
+        print_judgement(result);
     return 0;
 }
 
 struct wish {
-    const char *name; /* of the forecaster */
+    const char *command, *help;
+    const char *name;  /* of the forecaster */
+    const char *mixer; /* to convert to; NULL: train */
     bool json;
 };
 
-static int train(struct client *client, const void *ctx, struct err *err)
+static int watch(struct client *client, const void *ctx, struct err *err)
 {
     const struct wish *const wish = ctx;
     char *const escaped = client_escape(client, wish->name);
-    char *const path = mem_printf("/v1/forecasters/%s/train", escaped);
+    char *const path = mem_printf("/v1/forecasters/%s/%s", escaped, wish->command);
     client_text_free(escaped);
-    json_t *const started = client_send(client, "POST", path, NULL, err);
+    json_t *const body = wish->mixer ? json_pack("{s:s}", "mixer", wish->mixer) : NULL;
+    char *const text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    json_t *const started = client_send(client, "POST", path, text, err);
+    free(text);
     free(path);
     if (!started)
         return -1;
@@ -128,33 +170,48 @@ static int train(struct client *client, const void *ctx, struct err *err)
     return result;
 }
 
-int train_command(int argc, char **argv)
+static int ask(struct wish wish, int argc, char **argv)
 {
-    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {"json", no_argument, NULL, 'J'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    struct wish wish = {0};
-    struct client_options options = {.command = "train", .jobs = true};
+    static const struct option longs[] = {
+        {"to", required_argument, NULL, 't'}, {"config", required_argument, NULL, 'c'},
+        {"quiet", no_argument, NULL, 'q'},    {"json", no_argument, NULL, 'J'},
+        {"help", no_argument, NULL, 'h'},     {0}};
+    const bool convert = wish.help == convert_help;
+    struct client_options options = {.command = wish.command, .jobs = true};
     struct err err = {0};
     for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
         if (c == 'h')
-            return fputs(help, stdout), EXIT_DONE;
+            return fputs(wish.help, stdout), EXIT_DONE;
         if (c == '?' || c == ':') {
             command_bad_option(c, argv, &err);
-            return command_misused("train", "%s", err.msg);
+            return command_misused(wish.command, "%s", err.msg);
         }
+        if (c == 't' && !convert)
+            return command_misused(wish.command, "--to: only convert has it");
         if (c == 'c')
             options.config = optarg;
         else if (c == 'q')
             options.quiet = true;
+        else if (c == 't')
+            wish.mixer = optarg;
         else
             wish.json = true;
     }
     if (optind + 1 != argc)
-        return command_misused("train", "one forecaster's name expected");
+        return command_misused(wish.command, "one forecaster's name expected");
+    if (convert && !wish.mixer)
+        return command_misused(wish.command, "--to: inline or luna expected");
     wish.name = argv[optind];
     model_start();
-    return client_command(&options, train, &wish);
+    return client_command(&options, watch, &wish);
+}
+
+int train_command(int argc, char **argv)
+{
+    return ask((struct wish){.command = "train", .help = help}, argc, argv);
+}
+
+int convert_command(int argc, char **argv)
+{
+    return ask((struct wish){.command = "convert", .help = convert_help}, argc, argv);
 }

@@ -55,13 +55,7 @@ struct model_hooks train_job_hooks(const struct job_run *run, char **path)
 
 /* ---- the trial ---------------------------------------------------------------------- */
 
-/* What serves when the training begins, if anything does. */
-struct champion {
-    struct store_model stored;
-    struct model *model; /* NULL: there is none, or it is damaged */
-};
-
-static int champion_load(const struct job_run *run, struct champion *out, struct err *err)
+int champion_load(const struct job_run *run, struct champion *out, struct err *err)
 {
     struct err why = {0};
     *out = (struct champion){0};
@@ -76,7 +70,7 @@ static int champion_load(const struct job_run *run, struct champion *out, struct
     return 0;
 }
 
-static void champion_fini(struct champion *champion)
+void champion_fini(struct champion *champion)
 {
     model_free(champion->model);
     store_model_fini(&champion->stored);
@@ -137,22 +131,17 @@ static struct model *train(const struct job_run *run, const struct grid *grid,
     return model;
 }
 
-static int publish(const struct job_run *run, const struct model *model,
-                   const struct champion *champion, const struct trial *trial,
-                   struct store_publication *publication, struct err *err)
+int train_job_publish(const struct job_run *run, const struct model *model,
+                      struct store_publication *publication, struct err *err)
 {
     void *bytes = NULL;
     int64_t model_id;
     if (model_save(model, &bytes, &publication->len, err))
         return -1;
-    char *const text = champion->model ? trial_text(trial, champion) : NULL;
     publication->forecaster = run->job->forecaster;
     publication->bytes = bytes;
     publication->job_id = run->job->id;
-    publication->kept_only = champion->model && !trial->better;
-    publication->trial = text;
     const int result = store_model_publish(run->store, publication, &model_id, err);
-    free(text);
     free(bytes);
     if (result == 0)
         serving_changed(run->serving, run->job->forecaster);
@@ -167,6 +156,7 @@ static int train_and_publish(const struct job_run *run, struct err *err)
     struct model *model = NULL;
     struct trial trial = {0};
     struct store_publication publication = {0};
+    char *text = NULL;
     int result = -1;
     if (train_job_definition(run, &forecaster, &publication.revision, err) ||
         champion_load(run, &champion, err) ||
@@ -178,8 +168,12 @@ static int train_and_publish(const struct job_run *run, struct err *err)
     if (!model ||
         (champion.model && hold_trial(run, &forecaster, &champion, model, &trial, err)))
         goto out;
-    result = publish(run, model, &champion, &trial, &publication, err);
+    text = champion.model ? trial_text(&trial, &champion) : NULL;
+    publication.kept_only = champion.model && !trial.better;
+    publication.trial = text;
+    result = train_job_publish(run, model, &publication, err);
 out:
+    free(text);
     model_free(model);
     champion_fini(&champion);
     grid_fini(&grid);
@@ -241,9 +235,9 @@ static char *result_text(const struct job_run *run, struct err *err)
     return text;
 }
 
-int train_job_run(const struct job_run *run, struct err *err)
+int train_job_end(const struct job_run *run, job_publish *publish_once, struct err *err)
 {
-    if (!published(run) && train_and_publish(run, err))
+    if (!published(run) && publish_once(run, err))
         return -1;
     char *const result = result_text(run, err);
     if (!result)
@@ -258,4 +252,9 @@ int train_job_run(const struct job_run *run, struct err *err)
     }
     train_job_clean(run->checkpoint_folder, run->job);
     return 0;
+}
+
+int train_job_run(const struct job_run *run, struct err *err)
+{
+    return train_job_end(run, train_and_publish, err);
 }

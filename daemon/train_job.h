@@ -20,11 +20,10 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "model/model.h"
+#include "storage/storage.h"
 
 struct forecaster;
 struct serving;
-struct store;
-struct store_job;
 
 /* What a job gets from the runner. */
 struct job_run {
@@ -45,7 +44,7 @@ struct job_run {
 /* On success the job is done.  Else the caller ends it or gives it back. */
 int train_job_run(const struct job_run *run, struct err *err);
 
-/* ---- for jobs that train (backtest_job.c) ------------------------------------------ */
+/* ---- for jobs that train (backtest_job.c, convert_job.c) ---------------------------- */
 
 /* The definition as it is now, and its revision (or NULL). */
 int train_job_definition(const struct job_run *run, struct forecaster *out,
@@ -54,6 +53,25 @@ int train_job_definition(const struct job_run *run, struct forecaster *out,
 /* Hooks with the job's progress and a checkpoint of its own.  path: freed by the
  * caller. */
 struct model_hooks train_job_hooks(const struct job_run *run, char **path);
+
+/* What serves when the job begins, if anything does. */
+struct champion {
+    struct store_model stored;
+    struct model *model; /* NULL: there is none, or it is damaged */
+};
+
+int champion_load(const struct job_run *run, struct champion *out, struct err *err);
+void champion_fini(struct champion *champion);
+
+/* Publishes as the job's; of the publication, who it is for and the bytes are filled in
+ * here. */
+int train_job_publish(const struct job_run *run, const struct model *model,
+                      struct store_publication *publication, struct err *err);
+
+/* Calls publish_once, unless this job has published already; then issues, with which the
+ * job ends. */
+typedef int job_publish(const struct job_run *run, struct err *err);
+int train_job_end(const struct job_run *run, job_publish *publish_once, struct err *err);
 
 /* Removes the checkpoint of a job that will not go on. */
 void train_job_clean(const char *checkpoint_folder, const struct store_job *job);
