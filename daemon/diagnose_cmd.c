@@ -75,7 +75,7 @@ static json_t *head_json(const struct model_concentration *h)
         json_array_append_new(tokens, json_integer((json_int_t)h->tokens[i]));
     return json_pack(
         "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:o, s:o, s:o}",
+        "s:o, s:o, s:o, s:o, s:o}",
         "branch", h->branch, "layer", (json_int_t)h->layer, "head", (json_int_t)h->head,
         "tokens", tokens, "gap", numbers(&h->gap[0][1], n, 3), "gap_q25",
         numbers(&h->gap[0][0], n, 3), "gap_q75", numbers(&h->gap[0][2], n, 3),
@@ -85,7 +85,8 @@ static json_t *head_json(const struct model_concentration *h)
         numbers(h->slope + 1, 2, 1), "control_slope", numbers(h->control_slope, 3, 1),
         "floor", json_number_or_null(h->floor), "k3", json_number_or_null(h->k3), "sd",
         json_number_or_null(h->deviation), "effective_tokens",
-        json_number_or_null(h->effective), "entropy", json_number_or_null(h->entropy));
+        json_number_or_null(h->effective), "entropy", json_number_or_null(h->entropy),
+        "key_rank", json_number_or_null(h->key_rank));
 }
 
 static json_t *report_json(const struct diagnose *d, const struct grid *grid,
@@ -168,9 +169,9 @@ static void plot(const struct model_diagnosis *r)
 
 static void print_text(const struct model_diagnosis *r)
 {
-    struct table *const t =
-        table_new("branch", ">layer", ">head", ">floor", ">slope", ">95 %", ">control",
-                  ">floor/k3", ">score sd", ">tokens read", ">dV", ">dKQ", NULL);
+    struct table *const t = table_new("branch", ">layer", ">head", ">floor", ">slope",
+                                      ">95 %", ">control", ">floor/k3", ">score sd",
+                                      ">tokens read", ">key rank", ">dV", ">dKQ", NULL);
     for (size_t i = 0; i < r->count; i++) {
         const struct model_concentration *const h = &r->heads[i];
         const size_t last = h->grid_count - 1;
@@ -184,6 +185,7 @@ static void print_text(const struct model_diagnosis *r)
         table_add(t, h->k3 > 0 ? "%.2f" : "-", h->floor / h->k3);
         table_add(t, "%.3f", h->deviation);
         table_add(t, "%.1f of %zu", h->effective, h->tokens[last]);
+        table_add(t, "%.1f", h->key_rank);
         table_add(t, "%.2g", h->gradient_v[last]);
         table_add(t, "%.2g", h->gradient_kq[last]);
     }

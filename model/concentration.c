@@ -121,7 +121,7 @@ static void take_tokens(struct draw *d, const struct concentration_data *data, s
 
 /* The Gaussian of (k,v): mean (2N) and the factor of its covariance (2N,2N). */
 struct gauss {
-    size_t n;
+    size_t n, key_rank; /* directions in which keys differ */
     double *mean, *factor;
 };
 
@@ -150,6 +150,7 @@ static void gauss_fit(struct gauss *g, const double *k, const double *v, size_t 
         double *const at = g->factor + j * n;
         const double whole = at[j], left = whole - dot(at, at, j);
         at[j] = left > 1e-12 * whole ? sqrt(left) : 0;
+        g->key_rank += j < N && at[j] > 0;
         for (size_t i = j + 1; i < n; i++) {
             double *const below = g->factor + i * n;
             below[j] = at[j] > 0 ? (below[j] - dot(below, at, j)) / at[j] : 0;
@@ -394,6 +395,7 @@ void concentration_measure(const struct concentration_data *data, uint64_t seed,
         double *const whole = all + s * moments_size;
         moments(data->k + at, data->v + at, T, N, whole, whole + N, whole + 2 * N);
         gauss_fit(&gauss[s], data->k + at, data->v + at, T, N);
+        out->key_rank += (double)gauss[s].key_rank / (double)S;
         take_tokens(&d, data, s, T, order,
                     (struct rng_stream){seed, PURPOSE_SUBSET, UINT32_MAX});
         whole_sample(&d, out, S);

@@ -476,6 +476,8 @@ struct model_concentration {
     double slope[3], control_slope[3];    /* and the ends of 95 %; NAN below 64 tokens */
     double floor, k3;                     /* gap at all tokens; of the third cumulant */
     double deviation, effective, entropy; /* of scores; tokens read; nats */
+    /* Of the centred keys: below a head's width, inline cannot tell all queries apart. */
+    double key_rank;
 };
 
 struct model_diagnosis {

@@ -99,7 +99,8 @@ run diagnose --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --set axis=patch -
 check "a diagnosis has a row for each head" holds \
     '.settings.mixer == "softmax" and (.convertible | type == "boolean") and .loss_inline > 0
      and (.heads | length == 8 and all(.tokens[-1] == 48 and (.gap | length) == (.tokens | length)
-     and (.control | length) == (.tokens | length) and has("slope") and has("k3")))'
+     and (.control | length) == (.tokens | length) and has("slope") and has("k3")
+     and .key_rank > 0))'
 check "it is kept where asked for" sh -c "jq -S . '$tmp/diagnosis.json' >'$tmp/a' && jq -S . '$tmp/out' | cmp -s - '$tmp/a'"
 "$frwkvd" diagnose --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --set axis=patch --set patch=1 $small \
     >"$tmp/out" 2>/dev/null

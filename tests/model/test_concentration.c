@@ -70,6 +70,26 @@ static void the_floor_is_the_third_cumulant(void **state)
     free(x);
 }
 
+/* T tokens differ in T - 1 directions at most, and in one fewer for a channel that is the
+ * sum of others. */
+static void i2_the_rank_of_the_keys_is_reported(void **state)
+{
+    (void)state;
+    for (size_t T = 2; T <= 8; T++) {
+        double x[3 * 8 * N];
+        struct model_concentration out;
+        fill_tokens(x, T, false);
+        const struct concentration_data data = {
+            .S = 1, .T = T, .N = N, .q = x, .k = x + T * N, .v = x + 2 * T * N};
+        concentration_measure(&data, 1, &out);
+        assert_true(out.key_rank == (double)(T - 1 < N ? T - 1 : N));
+        for (size_t t = 0; t < T; t++)
+            x[T * N + t * N + 3] = x[T * N + t * N] + x[T * N + t * N + 1];
+        concentration_measure(&data, 1, &out);
+        assert_true(out.key_rank == (double)(T - 1 < N - 1 ? T - 1 : N - 1));
+    }
+}
+
 /* A sharp softmax is far from linear, and says so. */
 static void a_sharp_softmax_reads_few_tokens(void **state)
 {
@@ -161,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(q1_the_gaussian_gap_falls_like_1_over_t),
         cmocka_unit_test(the_floor_is_the_third_cumulant),
+        cmocka_unit_test(i2_the_rank_of_the_keys_is_reported),
         cmocka_unit_test(a_sharp_softmax_reads_few_tokens),
         cmocka_unit_test(tokens_that_are_all_the_same_have_no_gap),
         cmocka_unit_test(a_trained_network_is_diagnosed),
