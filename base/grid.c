@@ -325,6 +325,20 @@ static int compare_int64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The step of people's that a distance of inexact times most likely means. */
+static int64_t rounded(int64_t distance_ms)
+{
+    static const int32_t steps_s[] = {1,    5,     10,    15,    30,    60,
+                                      120,  300,   600,   900,   1800,  3600,
+                                      7200, 10800, 21600, 43200, 86400, 604800};
+    for (size_t i = 0; i < sizeof steps_s / sizeof *steps_s; i++) {
+        const int64_t step_ms = INT64_C(1000) * steps_s[i];
+        if (10 * llabs(distance_ms - step_ms) <= step_ms)
+            return step_ms;
+    }
+    return distance_ms;
+}
+
 int64_t grid_step_of(const struct sample *samples, size_t count)
 {
     enum { LOOKED_AT = 1 << 16 };
@@ -347,6 +361,8 @@ int64_t grid_step_of(const struct sample *samples, size_t count)
             usual_times = times;
         }
     }
+    if (4 * usual_times < n)
+        usual = rounded(steps[n / 2]);
     free(steps);
     return usual;
 }

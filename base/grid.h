@@ -122,7 +122,9 @@ int64_t grid_steps_between(const struct zone *zone, int64_t from_ms, int64_t to_
 
 /*
  * The usual distance between sorted samples: the most frequent positive difference,
- * the smaller one on a tie.  0 with fewer than two instants.
+ * the smaller one on a tie.  Where none makes up a quarter, as times are not exact, the
+ * median one, and if people's steps (1 min, 1 h, ..) have one within a tenth of it, that.
+ * 0 with fewer than two instants.
  */
 int64_t grid_step_of(const struct sample *samples, size_t count);
 

@@ -214,6 +214,18 @@ static void usual_steps(void **state)
     assert_int_equal(grid_step_of(samples + 2, 2), 0); /* one instant twice */
     assert_int_equal(grid_step_of(samples, 1), 0);
     assert_int_equal(grid_step_of(NULL, 0), 0);
+
+    /* Once an hour, give or take ten minutes; then once in 47. */
+    struct sample inexact[200];
+    for (size_t minutes = 60; minutes >= 47; minutes -= 13) {
+        for (size_t i = 0; i < 200; i++)
+            inexact[i].time_ms = (int64_t)(i * minutes * 60000 + i * i * 7919 % 600000);
+        const int64_t step_ms = grid_step_of(inexact, 200);
+        if (minutes == 60)
+            assert_int_equal(step_ms, 3600000);
+        else
+            assert_true(llabs(step_ms - 47 * 60000) < 60000);
+    }
 }
 
 static void words(void **state)
