@@ -135,6 +135,20 @@ int serving_calibrate(struct serving *serving, const char *forecaster, struct er
 int serving_issue(struct serving *serving, const char *forecaster, int64_t job_id,
                   const char *result, int64_t *issue_id, struct err *err);
 
+/*
+ * A thread that keeps what models of series that stream keep (api/keeping.h): forecasts
+ * that need not read history.  keeping_stop() writes them to the store; free it once
+ * nobody forecasts any more, and before serving.  Both take NULL.
+ */
+struct keeping;
+struct keeping *keeping_start(struct serving *serving, struct err *err)
+    __attribute__((warn_unused_result));
+void keeping_stop(struct keeping *keeping);
+void keeping_free(struct keeping *keeping);
+/* Its operating figures, as of store_figures(). */
+void keeping_figures(struct keeping *keeping,
+                     void (*each)(void *ctx, const char *name, double value), void *ctx);
+
 /* ---- how forecasts came true ------------------------------------------------------- */
 
 enum { ACCURACY_DAYS = 30, ACCURACY_DAYS_MAX = 3660 };

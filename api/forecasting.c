@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/keeping.h"
 #include "api/reading.h"
 #include "api/reply.h"
 #include "base/mem.h"
@@ -213,12 +214,16 @@ static void take_answers(const struct grid *tail, const struct model_answer *ans
 }
 
 static int run_model(struct serving *s, struct served *served, const struct grid *tail,
-                     const struct forecast *out, struct model_answer *answers,
-                     struct err *err)
+                     const struct kept_columns *kept, const struct forecast *out,
+                     struct model_answer *answers, struct err *err)
 {
     struct forecaster_work *const work = serving_work(s, served, err);
     if (!work)
         return -1;
+    if (kept && kept->states) {
+        forecaster_states_tail(work, kept->states, kept->behind, kept->tail);
+        forecaster_go_on(work, kept->states, kept->behind);
+    }
     const int rc = model_forecast(served->model, work, tail, out->steps, out->quantiles,
                                   out->quantile_count, answers, err);
     serving_work_done(s, served, work);
@@ -227,7 +232,7 @@ static int run_model(struct serving *s, struct served *served, const struct grid
 
 /* Forecasts every column of tail. */
 static int compute(struct serving *s, struct served *served, const struct grid *tail,
-                   struct forecast *out, struct err *err)
+                   const struct kept_columns *kept, struct forecast *out, struct err *err)
 {
     const size_t numbers = out->steps * out->quantile_count;
     const struct model_spec *const spec = &served->definition.spec;
@@ -246,7 +251,7 @@ static int compute(struct serving *s, struct served *served, const struct grid *
         answers[c].values = values + c * numbers;
         answers[c].stretch = calibration_find(&served->calibration, tail->names[c]);
     }
-    rc = run_model(s, served, tail, out, answers, err);
+    rc = run_model(s, served, tail, kept, out, answers, err);
     if (rc == 0)
         take_answers(tail, answers, spec, out);
 out:
@@ -286,21 +291,22 @@ int serving_forecast(struct serving *s, struct served *served,
     struct store *const store = serving_store(s);
     struct extent extent = {0};
     struct grid tail = {0};
+    struct kept_columns kept = {0};
     int rc = -1;
     if (check_wish(served, wish, out, err) ||
         extent_read(f, store, out->issued_ms, &extent, err))
         goto out;
-    if (extent_grid(f, store, out->issued_ms, &extent, model_tail_rows(served->model),
-                    joint ? NULL : wish->series, wish->overrides, wish->override_count,
-                    &tail, err))
+    if (kept_grid(serving_keeping(s), served, store, out->issued_ms, &extent, wish, &kept,
+                  &tail, err))
         goto out;
     take_covariates(served->model, wish, out);
     out->watermark_ms = extent.newest_ms;
     out->first_ms = extent.end_ms;
-    rc = compute(s, served, &tail, out, err);
+    rc = compute(s, served, &tail, &kept, out, err);
     if (rc == 0 && joint && wish->series)
         rc = keep_only(out, wish->series, err);
 out:
+    kept_done(&kept);
     grid_fini(&tail);
     extent_fini(&extent);
     if (rc)
@@ -319,7 +325,7 @@ int serving_forecast_grid(struct serving *s, struct served *served,
     }
     take_covariates(served->model, wish, out);
     out->first_ms = grid_time_ms(tail, tail->rows);
-    const int rc = compute(s, served, tail, out, err);
+    const int rc = compute(s, served, tail, NULL, out, err);
     if (rc)
         forecast_fini(out);
     return rc;

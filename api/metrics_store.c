@@ -25,7 +25,8 @@ static const struct figure {
     FIGURE("commits_total", "Transactions that were committed."),
     FIGURE("commit_failures_total", "Transactions that failed."),
     FIGURE("commit_seconds_total", "Time spent committing, also in vain."),
-    FIGURE("commit_duration_seconds", "How long a commit took, to the disk; failed ones, too."),
+    FIGURE("commit_duration_seconds",
+           "How long a commit took, to the disk; failed ones, too."),
     FIGURE("checkpoints_total", "Times the write-ahead log was moved into the database."),
     FIGURE("wal_bytes", "Size of the write-ahead log."),
     FIGURE("compactions_total", "Passes that moved samples into compressed chunks."),
@@ -61,6 +62,12 @@ static const struct figure {
     {"frwkvd_scheduler_jobs_queued_total", "Jobs it queued."},
     {"frwkvd_part_silent_seconds",
      "For how long each part that feeds the watchdog has shown no sign of life."},
+    {"frwkvd_states", "Series whose forecasts go on from a state."},
+    {"frwkvd_states_bytes", "Memory of these states."},
+    {"frwkvd_states_loaded_total", "States that were taken from the store."},
+    {"frwkvd_states_made_total", "States that were made from history."},
+    {"frwkvd_series_served_total",
+     "Series forecast with models that stream, from a state or from history."},
 };
 
 static bool ends_in(const char *name, size_t len, const char *suffix, size_t *without)

@@ -19,6 +19,7 @@ struct serving {
     struct clock clock;
     pthread_mutex_t lock;
     struct served *first;
+    struct keeping *keeping;
     uint64_t changes; /* a model loaded before the newest change is not kept */
 };
 
@@ -64,6 +65,16 @@ void serving_free(struct serving *s)
     }
     pthread_mutex_destroy(&s->lock);
     free(s);
+}
+
+void serving_keep(struct serving *s, struct keeping *keeping)
+{
+    s->keeping = keeping;
+}
+
+struct keeping *serving_keeping(const struct serving *s)
+{
+    return s->keeping;
 }
 
 struct store *serving_store(const struct serving *s)

@@ -40,6 +40,11 @@ struct forecaster_work *serving_work(struct serving *serving, struct served *ser
 void serving_work_done(struct serving *serving, struct served *served,
                        struct forecaster_work *work);
 
+/* Who keeps states, set once before anybody forecasts; NULL: nobody. */
+struct keeping;
+void serving_keep(struct serving *serving, struct keeping *keeping);
+struct keeping *serving_keeping(const struct serving *serving);
+
 struct store *serving_store(const struct serving *serving);
 int64_t serving_now_ms(const struct serving *serving);
 

@@ -223,6 +223,7 @@ static void figures(void *ctx,
     each(each_ctx, "frwkvd_reload_success_timestamp_seconds",
          (double)atomic_load(&instance->accepted_ms) / 1e3);
     scheduler_figures(instance->scheduler, each, each_ctx);
+    keeping_figures(instance->keeping, each, each_ctx);
     parts_of(instance, parts);
     for (size_t i = 0; i < PARTS; i++) {
         char name[80];
@@ -284,7 +285,9 @@ int instance_start(struct instance *instance, const struct config *config,
     if ((options->schedules &&
          reload_first(config, instance->store, instance->serving, err)) ||
         (options->jobs && jobs_start(instance, config, err)) ||
-        (options->schedules && schedules_start(instance, err)))
+        (options->schedules && schedules_start(instance, err)) ||
+        (options->schedules &&
+         !(instance->keeping = keeping_start(instance->serving, err))))
         goto fail;
     note_accepted(instance);
     if (listen_start(instance, config, options, err))
@@ -314,9 +317,11 @@ void instance_stop(struct instance *instance)
     runner_stop(instance->runner_long);
     runner_stop(instance->runner_short);
     api_stop(instance->api);
+    keeping_stop(instance->keeping);
     scheduler_free(instance->scheduler);
     runner_free(instance->runner_long);
     runner_free(instance->runner_short);
+    keeping_free(instance->keeping);
     serving_free(instance->serving);
     store_close(instance->store);
     free(instance->imports);

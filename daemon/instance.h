@@ -23,6 +23,7 @@ struct store;
 struct serving;
 struct runner;
 struct scheduler;
+struct keeping;
 struct api;
 
 struct instance {
@@ -30,6 +31,7 @@ struct instance {
     struct serving *serving;
     struct runner *runner_long, *runner_short; /* NULL without jobs */
     struct scheduler *scheduler;               /* NULL without schedules */
+    struct keeping *keeping;                   /* likewise */
     struct api *api;
     _Atomic int port;            /* it listens on; 0: not yet */
     char *imports;               /* folder; the interface keeps a pointer to it */
