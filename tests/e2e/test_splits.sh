@@ -1,19 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Every way to split, on files as they come: with gaps, of 1 and of 2,000 columns, and `long` and `rows` files of series of unlike length.
+# Every way to split, on files as they come: with gaps, at irregular times, of 1 and of
+# 2,000 columns, and `long` and `rows` files of series of unlike length.
 . "$(dirname "$0")/lib.sh"
 
 # waves ROWS COLUMNS -- hourly; every 17th row is missing, and every 13th value of the first
-# column.
+# column.  With IRREGULAR=1 rows stand up to 20 minutes after their hours.
 waves() {
-    awk -v rows="$1" -v columns="$2" 'BEGIN {
+    awk -v rows="$1" -v columns="$2" -v irregular="${IRREGULAR:-0}" 'BEGIN {
+        srand(3)
         printf "time"
         for (c = 1; c <= columns; c++) printf ",c%d", c
         printf "\n"
         for (i = 0; i < rows; i++) {
             if (i % 17 == 4) continue
-            printf "%d", 1767225600 + i * 3600
+            printf "%d", 1767225600 + i * 3600 + irregular * int(rand() * 1200)
             for (c = 1; c <= columns; c++)
                 if (c == 1 && i % 13 == 3) printf ","
                 else printf ",%.3f", 10 * c + sin(i * 6.2831853 / 24 + c) + (i * c * 7919 % 100) / 400
@@ -43,25 +45,28 @@ judged() {
 }
 
 simple="--model naive,seasonal_naive,drift,profile,in_context"
-waves 720 2 >"$tmp/gaps.csv"
+waves 480 2 >"$tmp/gaps.csv"
+IRREGULAR=1 waves 480 2 >"$tmp/irregular.csv"
 for split in 0.7,0.1,0.2 last:96; do
-    # words
-    # shellcheck disable=SC2086
-    run "$tmp/gaps.csv" $split $simple
-    check "gaps, $split" judged 720 2
+    for kind in gaps irregular; do
+        # words
+        # shellcheck disable=SC2086
+        run "$tmp/$kind.csv" $split $simple
+        check "$kind, $split" judged 480 2
+    done
 done
 # shellcheck disable=SC2086
 run "$tmp/gaps.csv" last:96 $simple --group joint
-check "gaps, last:96, joint" judged 720 2
+check "gaps, last:96, joint" judged 480 2
 run "$tmp/gaps.csv" last:0
 check "nothing held out is refused" sh -c "[ $status = 2 ] && grep -q last:0 '$tmp/err'"
-run "$tmp/gaps.csv" last:715
+run "$tmp/gaps.csv" last:475
 check "everything held out, too" [ $status = 1 ]
 run "$tmp/gaps.csv" ett-hour
-check "a file too short for ett-hour says so" sh -c "[ $status = 1 ] && grep -q 'of 720 rows are too short' '$tmp/err'"
-waves 14400 1 >"$tmp/long_gaps.csv"
+check "a file too short for ett-hour says so" sh -c "[ $status = 1 ] && grep -q 'of 480 rows are too short' '$tmp/err'"
+IRREGULAR=1 waves 14400 1 >"$tmp/long_gaps.csv"
 run "$tmp/long_gaps.csv" ett-hour --model naive,seasonal_naive,drift,profile
-check "ett-hour, one column with gaps" judged 14400 1
+check "ett-hour, one column, gaps and irregular times" judged 14400 1
 
 waves 120 2000 >"$tmp/broad.csv"
 for group in each joint; do
