@@ -96,6 +96,65 @@ static void values_are_read_and_refused(void **state)
     }
 }
 
+/* What a mixer, its tokens and the gate can be told: all words, both ends of a range, and
+ * what lies beyond. */
+static void options_of_mixers_keep_to_their_ranges(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *taken[5], *refused[2];
+    } cases[] = {
+        {"trunk", {"frwkv", "native"}, {"none"}},
+        {"axis", {"variate", "embed", "patch"}, {"time"}},
+        {"dir", {"fwd", "bwd", "bi"}, {"both"}},
+        {"order", {"file", "corr"}, {"name"}},
+        {"causal", {"true", "false"}, {"2"}},
+        {"patch", {"1", "4096"}, {"0", "4097"}},
+        {"rwkv7x_decay", {"narrow", "wide"}, {"none"}},
+        {"inline_local", {"auto", "none", "order3", "knn"}, {"order5"}},
+        {"inline_phi", {"identity", "relu", "leaky", "exp"}, {"elu"}},
+        {"taylor2_mode", {"norm2", "diag", "sym", "full"}, {"norm"}},
+        {"taylor2_shortcut", {"true", "false"}, {"on"}},
+        {"taylor2_beta", {"fixed", "learn"}, {"0"}},
+        {"taylor2_pos", {"none", "learn"}, {"fixed"}},
+        {"luna_m", {"1", "256"}, {"0", "257"}},
+        {"luna_lc", {"1", "64"}, {"0", "65"}},
+        {"luna_hidden", {"1", "512"}, {"0", "513"}},
+        {"luna_nonneg", {"softplus", "relu"}, {"exp"}},
+        {"luna_env", {"none", "exp"}, {"relu"}},
+        {"luna_chrms", {"true", "false"}, {"2"}},
+        {"luna_per_head", {"true", "false"}, {"2"}},
+        {"gdn_window", {"0", "8192"}, {"-1", "8193"}},
+        {"gdn_sinks", {"0", "64"}, {"-1", "65"}},
+        {"gdn_pattern", {"alternate", "fuse"}, {"none"}},
+        {"gdn_chunk", {"1", "256"}, {"0", "257"}},
+        {"gdn_rope", {"true", "false"}, {"2"}},
+        {"gdn_neg_eig", {"true", "false"}, {"2"}},
+        {"h3_head", {"1", "64"}, {"0", "65"}},
+        {"h3_shift_len", {"1", "256"}, {"0", "257"}},
+        {"h3_ssm_state", {"1", "256"}, {"0", "257"}},
+        {"gate", {"none", "base", "phase", "full", "adaptive"}, {"open"}},
+        {"gate_period", {"1", "8192"}, {"0", "8193"}},
+        {"gate_routers", {"1", "256"}, {"0", "257"}},
+        {"gate_alpha0", {"0", "0.2"}, {"-0.1", "0.21"}},
+        {"gate_trust_bias", {"-20", "20"}, {"-21", "21"}},
+        {"gate_ctx", {"mean", "band"}, {"none"}},
+        {"gate_alpha_clamp", {"param", "forward"}, {"none"}},
+        {"out_dropout", {"true", "false"}, {"2"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err = {0};
+        struct model_settings s;
+        assert_ok(model_settings_preset(&s, "default", &err), &err);
+        for (size_t k = 0; k < 5 && cases[i].taken[k]; k++)
+            assert_ok(model_settings_set(&s, cases[i].key, cases[i].taken[k], &err),
+                      &err);
+        for (size_t k = 0; k < 2 && cases[i].refused[k]; k++)
+            assert_err(model_settings_set(&s, cases[i].key, cases[i].refused[k], &err),
+                       &err, ERR_INVALID, cases[i].key);
+    }
+}
+
 static void copy(void *ctx, const char *key, const char *value, const char *help)
 {
     struct err err = {0};
@@ -126,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(presets_hold_the_recipe),
         cmocka_unit_test(values_are_read_and_refused),
+        cmocka_unit_test(options_of_mixers_keep_to_their_ranges),
         cmocka_unit_test(every_setting_reads_back_what_it_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
