@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/effect.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "model/cut.h"
 #include "model/fit.h"
 #include "tests/model/small.h"
@@ -246,7 +250,7 @@ static void answer(const struct model *m, const struct grid *tail, size_t horizo
     struct err err = {0};
     struct forecaster_work *const work = forecaster_work_new(m, &err);
     assert_non_null(work);
-    for (size_t s = 0; s < COLS; s++)
+    for (size_t s = 0; s < tail->cols; s++)
         answers[s].values = values[s];
     assert_ok(model_forecast(m, work, tail, horizon, median, 1, answers, &err), &err);
     forecaster_work_free(work);
@@ -432,6 +436,98 @@ static void a_model_keeps_them(void **state)
     grid_fini(&grid);
 }
 
+/* P5: whatever else is in the request. */
+static void an_answer_does_not_depend_on_the_others(void **state)
+{
+    (void)state;
+    double load[ROWS + AHEAD];
+    draw_load(load, ROWS + AHEAD);
+    struct model_spec spec = season_spec();
+    struct grid grid = loaded_grid(load);
+    always_known(&grid, load);
+    struct model *const m = train(&grid, &spec, 2);
+    struct model_answer all[COLS] = {0};
+    double together[COLS][P], alone[COLS][P];
+    answer(m, &grid, P, all, together);
+    for (size_t s = 0; s < COLS; s++) {
+        struct grid one;
+        struct err err = {0};
+        assert_ok(grid_init(&one, grid.start_ms, grid.step_ms, ROWS, 1, &err), &err);
+        grid_name(&one, 0, grid.names[s]);
+        for (size_t i = 0; i < ROWS; i++)
+            one.values[i] = grid.values[i * COLS + s];
+        always_known(&one, load);
+        struct model_answer single[1] = {0};
+        answer(m, &one, P, single, alone);
+        assert_int_equal(single[0].covariates, s == 2 ? 0 : 1);
+        assert_memory_equal(alone[0], together[s], sizeof alone[0]);
+        grid_fini(&one);
+    }
+    model_free(m);
+    grid_fini(&grid);
+}
+
+/* Where a training is stopped, and whether it said that it goes on from a checkpoint. */
+struct stop {
+    const char *phase;
+    int epoch;
+    bool resumed;
+};
+
+static int stop_there(void *ctx, const struct model_progress *progress)
+{
+    struct stop *const stop = ctx;
+    stop->resumed |= progress->note && strstr(progress->note, "checkpoint");
+    return stop->phase && strcmp(progress->phase, stop->phase) == 0 &&
+           progress->epoch >= stop->epoch;
+}
+
+/* P6: the effects are found again, and the network goes on with what they leave. */
+static void a_stopped_training_goes_on_to_the_same_model(void **state)
+{
+    (void)state;
+    double load[ROWS + AHEAD];
+    draw_load(load, ROWS + AHEAD);
+    struct err err = {0};
+    struct model_spec spec = waves_spec(GROUP_EACH);
+    struct grid grid = small_waves(ROWS, COLS);
+    for (size_t i = 0; i < ROWS * COLS; i++)
+        grid.values[i] += 3 * load[i / COLS];
+    always_known(&grid, load);
+    struct model *m = train(&grid, &spec, 1);
+    assert_true(model_params(m) > 0 && model_report(m)->covariates[0].series > 0);
+    void *want, *bytes;
+    size_t want_len, len;
+    assert_ok(model_save(m, &want, &want_len, &err), &err);
+    model_free(m);
+
+    char path[] = "/tmp/frwkvd-test-XXXXXX";
+    close(mkstemp(path));
+    static const struct stop stops[] = {
+        {"fit", 2, false}, {"refit", 1, true}, {NULL, 0, true}};
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
+        struct stop stop = {stops[i].phase, stops[i].epoch, false};
+        const struct model_hooks hooks = {.progress = stop_there,
+                                          .ctx = &stop,
+                                          .checkpoint_path = path,
+                                          .checkpoint_s = 3600,
+                                          .threads = 1};
+        m = model_train(&grid, &spec, &hooks, &err);
+        assert_int_equal(m == NULL, stop.phase != NULL);
+        assert_true(m || err.code == ERR_CANCELLED);
+        if (i > 0) /* of the file that was empty it says that it is ignored */
+            assert_true(stop.resumed);
+    }
+    unlink(path);
+    assert_ok(model_save(m, &bytes, &len, &err), &err);
+    assert_int_equal(len, want_len);
+    assert_memory_equal(bytes, want, len);
+    free(bytes);
+    free(want);
+    model_free(m);
+    grid_fini(&grid);
+}
+
 /* P6: a checkpoint of other covariates is another training's. */
 static void a_fingerprint_covers_them(void **state)
 {
@@ -467,6 +563,8 @@ int main(void)
         cmocka_unit_test(what_nobody_uses_is_not_missed),
         cmocka_unit_test(a_later_version_changes_nothing),
         cmocka_unit_test(a_model_keeps_them),
+        cmocka_unit_test(an_answer_does_not_depend_on_the_others),
+        cmocka_unit_test(a_stopped_training_goes_on_to_the_same_model),
         cmocka_unit_test(a_fingerprint_covers_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
