@@ -79,4 +79,5 @@ check "after a kill, too" wait_for 20 loaded $series
 check "and none is made" made 0
 from_states "after a kill"
 stop
+check "the daemon ends well" [ "$stopped" = 0 ]
 done_testing
