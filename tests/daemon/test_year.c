@@ -81,6 +81,7 @@ static struct world world_new(void)
     folder_init(&w.folder);
     w.folder.options.clock = (struct clock){world_now_ms, NULL};
     w.folder.options.durability = DURABILITY_NORMAL;
+    w.folder.options.retention = (struct store_retention){0}; /* all is looked at at last */
     w.begin_ms = at(begin_text);
     w.end_ms = w.begin_ms + days * DAY;
     if (days >= 300) {
