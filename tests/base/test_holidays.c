@@ -27,6 +27,22 @@ static void easter_is_when_it_was(void **state)
     }
 }
 
+/* From 1900 to 2099, as python-dateutil has it: a is 22 March, b the 23rd, ... A is 17 April. */
+static void easter_is_where_others_have_it(void **state)
+{
+    (void)state;
+    static const char days[] = "yqivmGyjCufzqbvnGrjDnfzkDvnArjDofzkEvgAscwoIskEpgA"
+                               "sdwoBtkEphAlFxhBtexphulFxiBteypCumFqiCmeyjCumzqivn"
+                               "GyjDufzrbvnHrjDofzkEvnAsjDogzkEwgAsdwoItkEphAsdxoB"
+                               "tlEphBlFxiBteyphumFxiCteyqCumGqiCneyjDumzrivnHyjDv";
+    for (int year = 1900; year < 2100; year++) {
+        const char c = days[year - 1900];
+        const int after = c >= 'a' ? c - 'a' : c - 'A' + 26;
+        const int64_t first = civil_to_days((struct civil){year, 3, 22});
+        assert_int_equal(civil_to_days(holidays_easter(year)), first + after);
+    }
+}
+
 static void days_off_are_those_of_the_country(void **state)
 {
     (void)state;
@@ -89,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(easter_is_when_it_was),
+        cmocka_unit_test(easter_is_where_others_have_it),
         cmocka_unit_test(days_off_are_those_of_the_country),
         cmocka_unit_test(countries_are_listed),
     };
