@@ -92,7 +92,7 @@ ext_double  = $(subst fftw3f,fftw3,$(call ext_of,$(1)))
 #      but for tests/model/float_*.c -------------------------------------------------------
 
 # What a test itself does takes no time; compiling it does.
-quick            = $(if $(filter tests/bench/%,$<),,-O1)
+quick            = $(if $(filter tests/bench/%,$<),,-O1 -g1)
 link_test        = $(COMPILE) $(quick) $(ALL_LDFLAGS) -o $@ $< $(2) $(filter %.a,$^) -lcmocka $(call ext_of,$(1))
 link_test_double = $(COMPILE) $(quick) -DREAL_DOUBLE $(ALL_LDFLAGS) -o $@ $< $(2) $(filter %.a,$^) -lcmocka $(call ext_double,$(1))
 begin_test       = @mkdir -p $(@D) && echo "  test  $@"

@@ -74,12 +74,12 @@ configure() {
 
 # wait_for SECONDS COMMAND... -- polls until it succeeds.
 wait_for() {
-    tries=$(($1 * 10))
+    tries=$(($1 * 5))
     shift
     until "$@" >/dev/null 2>&1; do
         tries=$((tries - 1))
         [ $tries -gt 0 ] || return 1
-        sleep 0.1
+        sleep 0.2
     done
 }
 
