@@ -25,11 +25,11 @@ check "which ends" wait_for 20 job_ended "$first"
 check "and fails where nothing serves" is '.state + ": " + .error' "failed: forecaster web: no model serves, train it first"
 
 "$frwkvd" train web -c "$conf" --json -q >"$tmp/train"
-check "softmax is trained and serves" jq -e '.result.params > 0' "$tmp/train"
+check "softmax is trained and serves" jq -se '.[0].result.params > 0' "$tmp/train"
 "$frwkvd" convert web --to luna -c "$conf" --json -q >"$tmp/convert"
-check "it is converted" jq -e '.state == "done" and .kind == "convert" and .params.mixer == "luna"' "$tmp/convert"
-check "luna's layers say what softmax's said" jq -e '.result.trial | .layers_after < .layers_before' "$tmp/convert"
-check "it serves only if the loss hardly grew" jq -e '.result | .serves == (.trial.loss_converted <=
+check "it is converted" jq -se '.[0] | .state == "done" and .kind == "convert" and .params.mixer == "luna"' "$tmp/convert"
+check "luna's layers say what softmax's said" jq -se '.[0].result.trial | .layers_after < .layers_before' "$tmp/convert"
+check "it serves only if the loss hardly grew" jq -se '.[0].result | .serves == (.trial.loss_converted <=
     1.005 * .trial.loss_softmax) and .serves == .trial.better' "$tmp/convert"
 get /v1/forecasters/web/models
 check "both are among the versions" is '[.models[].id] | length' 2
