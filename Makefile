@@ -128,7 +128,7 @@ UNIT := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FOLDERS:%=tests/%/tes
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
 GOLDEN := $(BUILD)/tests/golden $(BUILD)/tests/golden-float
-FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd
+FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd $(if $(SAN),TEST_TIMEOUT=900 PATIENCE=5)
 
 test: $(BUILD)/packages-test
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN) $(UNDER)

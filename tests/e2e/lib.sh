@@ -72,9 +72,10 @@ configure() {
     } >"$conf"
 }
 
-# wait_for SECONDS COMMAND... -- polls until it succeeds.
+# wait_for SECONDS COMMAND... -- polls until it succeeds; $PATIENCE times as long where
+# programs are slow.
 wait_for() {
-    tries=$(($1 * 5))
+    tries=$(($1 * 5 * ${PATIENCE:-1}))
     shift
     until "$@" >/dev/null 2>&1; do
         tries=$((tries - 1))

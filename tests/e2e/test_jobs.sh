@@ -70,7 +70,7 @@ check "and when it is over" sh -c "grep '^STATUS=' '$tmp/notified' | tail -n 1 |
 
 # Progress as it comes, until the end.
 listen() {
-    curl -sN --max-time 200 -D "$tmp/events.head" "$url/v1/jobs/$1/events" >"$tmp/events.$1"
+    curl -sN --max-time 800 -D "$tmp/events.head" "$url/v1/jobs/$1/events" >"$tmp/events.$1"
     echo $? >"$tmp/events.$1.status"
 }
 put /v1/forecasters/told "$(definition 30)"
