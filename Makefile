@@ -91,9 +91,8 @@ ext_double  = $(subst fftw3f,fftw3,$(call ext_of,$(1)))
 # ---- tests: tests/<folder>/ links only what <folder> may use; fft and model in double,
 #      but for tests/model/float_*.c -------------------------------------------------------
 
-# What a test itself does takes no time; compiling it does.  At -O1 the compiler does not
-# know how small a number is.
-quick            = $(if $(filter tests/bench/%,$<),,-O1 -g1 -Wno-format-truncation)
+# What a test itself does takes no time; compiling it does.
+quick            = $(if $(filter tests/bench/%,$<),,-O1 -g1)
 link_test        = $(COMPILE) $(quick) $(ALL_LDFLAGS) -o $@ $< $(2) $(filter %.a,$^) -lcmocka $(call ext_of,$(1))
 link_test_double = $(COMPILE) $(quick) -DREAL_DOUBLE $(ALL_LDFLAGS) -o $@ $< $(2) $(filter %.a,$^) -lcmocka $(call ext_double,$(1))
 begin_test       = @mkdir -p $(@D) && echo "  test  $@"

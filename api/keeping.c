@@ -370,6 +370,16 @@ static void look_at(struct keeping *keeping, const char *forecaster)
     serving_put(keeping->serving, served);
 }
 
+/* By its definition: models of the others, which may be many, need not be loaded. */
+static bool streams(const struct store_forecaster *stored)
+{
+    json_t *const body = json_loads(stored->body, 0, NULL);
+    const bool yes =
+        json_is_true(json_object_get(json_object_get(body, "settings"), "stream"));
+    json_decref(body);
+    return yes;
+}
+
 /* Those of forecasters that are no more, or whose model keeps none now. */
 static bool is_wanted(struct keeping *keeping, const char *forecaster)
 {
@@ -393,7 +403,8 @@ static void look(struct keeping *keeping)
     if (store_forecasters(keeping->store, &list, &count, &err))
         log_warn("states wait: %s", err.msg);
     for (size_t i = 0; i < count; i++) {
-        look_at(keeping, list[i].name);
+        if (streams(&list[i]))
+            look_at(keeping, list[i].name);
         store_forecaster_fini(&list[i]);
     }
     free(list);

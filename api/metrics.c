@@ -249,7 +249,7 @@ int metrics_get(struct request *req, struct reply *reply, struct err *err)
     write_requests(&out, api->metrics);
     write_durations(&out, api->metrics);
     pthread_mutex_unlock(&api->metrics->lock);
-    metrics_write_store(&out, &api->config);
+    metrics_write_figures(&out, &api->config);
     if (metrics_write_jobs(&out, store, err) || metrics_write_models(&out, api, err) ||
         forecast_metrics(&out.page, api, err)) {
         free(out.page.bytes);

@@ -61,7 +61,7 @@ void metrics_request(struct metrics *metrics, const struct route *route, unsigne
 /* ---- what others count, as families of their own (exposition.h) ------------------------ */
 
 /* Of the store, and of the process around the server (api.h). */
-void metrics_write_store(struct exposition *out, const struct api_config *config);
+void metrics_write_figures(struct exposition *out, const struct api_config *config);
 /* Loads the models that serve, where they are not in memory yet. */
 int metrics_write_models(struct exposition *out, struct api *api, struct err *err);
 int metrics_write_jobs(struct exposition *out, struct store *store, struct err *err);

@@ -95,7 +95,7 @@ static int accuracy(struct client *client, const void *ctx, struct err *err)
     if (!answer)
         return -1;
     if (wish->json)
-        client_print(answer);
+        client_print(answer, 17);
     else
         print_rows(answer);
     json_decref(answer);

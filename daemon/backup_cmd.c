@@ -29,16 +29,14 @@ static const char restore_help[] =
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
 
 static const char verify_help[] =
-    "Usage: frwkvd verify [-c FILE] [FOLDER]\n"
+    "Usage: frwkvd verify [-c FILE] [--replay N] [FOLDER]\n"
     "Checks the state folder, in use or not, or a backup in FOLDER: every log batch,\n"
     "chunk, model and forecast against its checksum.  SQLite's own pages have none: the\n"
     "rest of the file is checked for being well-formed.  Prints what is damaged.  Then\n"
     "makes forecasts again from what they name, and prints the first of each forecaster\n"
-    "that does not come out as it was issued; not of a backup, whose place is not "
-    "known.\n\n"
+    "that does not come out as it was issued.  A backup is checked only.\n\n"
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
-    "  --replay N          the newest N issues of each forecaster; default: 100; 0: "
-    "none\n";
+    "  --replay N          the newest N issues of each forecaster; default: 100\n";
 
 enum { REPLAY_DEFAULT = 100 };
 

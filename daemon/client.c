@@ -321,10 +321,16 @@ int client_command(const struct client_options *options, client_fn *ask, const v
     return failed ? command_failed(options->command, &err) : EXIT_DONE;
 }
 
-void client_print(const json_t *answer)
+void client_print(const json_t *answer, int digits)
 {
-    json_dumpf(answer, stdout, JSON_REAL_PRECISION(15));
+    json_dumpf(answer, stdout, JSON_REAL_PRECISION(digits));
     putchar('\n');
+}
+
+const char *client_text(const json_t *object, const char *key)
+{
+    const char *const text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
 }
 
 char *client_with(struct client *client, char *path, const char *key, const char *value)

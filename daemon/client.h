@@ -47,8 +47,11 @@ json_t *client_send(struct client *client, const char *method, const char *path,
                     const char *body, struct err *err)
     __attribute__((warn_unused_result));
 
-/* On stdout, for --json. */
-void client_print(const json_t *answer);
+/* On stdout, for --json, with so many digits of a number. */
+void client_print(const json_t *answer, int digits);
+
+/* The text under a key of an answer, or "". */
+const char *client_text(const json_t *object, const char *key);
 
 /* Sends a file as it is read, not held in memory.  sent(ctx, bytes) now and then. */
 json_t *client_upload(struct client *client, const char *path, const char *type,

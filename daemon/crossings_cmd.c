@@ -100,7 +100,7 @@ static int crossings(struct client *client, const void *ctx, struct err *err)
     if (!answer)
         return -1;
     if (wish->json)
-        client_print(answer);
+        client_print(answer, 15);
     else
         print_rows(answer, wish->name ? wish->name : "");
     json_decref(answer);

@@ -11,12 +11,6 @@
 #include "daemon/outlook.h"
 #include "model/model.h"
 
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *const text = json_string_value(json_object_get(json, key));
-    return text ? text : "";
-}
-
 static double number_or_nan(const json_t *json)
 {
     return json_is_number(json) ? json_number_value(json) : (double)NAN;
@@ -102,7 +96,7 @@ static void judgement_read(const json_t *candidates, struct outlook *o)
     {
         if (count == MODEL_BUCKETS)
             break;
-        names[count] = text_of(part, "candidate");
+        names[count] = client_text(part, "candidate");
         skills[count++] = number_or_nan(json_object_get(part, "skill"));
     }
     o->served_by = outlook_served_by(count, names);
@@ -114,7 +108,7 @@ static struct outlook outlook_read(const json_t *forecast, const json_t *one)
     const size_t steps = json_array_size(json_object_get(forecast, "times"));
     const json_t *const values = json_object_get(one, "values");
     struct outlook o = {
-        .series = mem_text(text_of(one, "series")),
+        .series = mem_text(client_text(one, "series")),
         .steps = steps,
         .low = values_read(values, "0.1", steps),
         .mid = values_read(values, "0.5", steps),
@@ -123,7 +117,7 @@ static struct outlook outlook_read(const json_t *forecast, const json_t *one)
     };
     o.past = mem_new(o.past_count, sizeof *o.past);
     if (!json_is_true(json_object_get(one, "served")))
-        o.why = mem_text(text_of(one, "why"));
+        o.why = mem_text(client_text(one, "why"));
     judgement_read(json_object_get(one, "candidates"), &o);
     return o;
 }
@@ -140,7 +134,7 @@ static int print_one(struct client *client, const json_t *forecast, const json_t
     struct outlook o = outlook_read(forecast, one);
     o.zone = reading->zone;
     const json_t *const times = json_object_get(forecast, "times");
-    int result = duration_parse(text_of(forecast, "step"), &o.step_ms, err);
+    int result = duration_parse(client_text(forecast, "step"), &o.step_ms, err);
     if (result == 0)
         result = time_of(json_array_get(times, 0), &o.first_ms, err);
     if (result == 0 && !o.why)
@@ -157,8 +151,8 @@ static int print_one(struct client *client, const json_t *forecast, const json_t
 static struct reading reading_of(struct client *client, const char *path)
 {
     json_t *const definition = client_get(client, path, NULL);
-    const int found = aggregate_parse(text_of(definition, "aggregate"));
-    const char *const zone = text_of(definition, "zone");
+    const int found = aggregate_parse(client_text(definition, "aggregate"));
+    const char *const zone = client_text(definition, "zone");
     const struct reading reading = {
         .aggregate = found < 0 ? AGGREGATE_MEAN : (enum aggregate)found,
         .zone = zone[0] && strcmp(zone, "UTC") != 0 ? zone_load(zone, NULL) : NULL};
@@ -205,7 +199,7 @@ int forecast_named(struct client *client, const struct forecast_wish *wish,
     json_t *const forecast = forecast_get(client, path, wish, err);
     int result = forecast ? 0 : -1;
     if (forecast && wish->json)
-        client_print(forecast);
+        client_print(forecast, 9);
     else if (forecast)
         result = print_all(client, path, forecast, err);
     json_decref(forecast);

@@ -69,7 +69,7 @@ static int models(struct client *client, const void *ctx, struct err *err)
     if (!answer)
         return -1;
     if (wish->json)
-        client_print(answer);
+        client_print(answer, 10);
     else
         print_models(answer);
     json_decref(answer);

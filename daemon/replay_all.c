@@ -75,12 +75,6 @@ static int replay(struct client *client, const char *name, size_t issues,
     return rc;
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *const text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static void print(const char *name, const struct sums *s)
 {
     printf("replayed %" JSON_INTEGER_FORMAT " forecasts of %" JSON_INTEGER_FORMAT
@@ -100,8 +94,8 @@ static void print(const char *name, const struct sums *s)
                " of %s, %s, at %s, quantile %g: was "
                "%.9g, is %.9g\n",
                json_integer_value(json_object_get(s->first, "issue")),
-               text_of(s->first, "issued"), text_of(s->first, "series"),
-               text_of(s->first, "time"),
+               client_text(s->first, "issued"), client_text(s->first, "series"),
+               client_text(s->first, "time"),
                json_number_value(json_object_get(s->first, "quantile")),
                json_number_value(json_object_get(s->first, "was")),
                json_number_value(json_object_get(s->first, "is")));
@@ -120,7 +114,7 @@ int replay_all(const char *config, size_t issues, bool *came_out, struct err *er
     json_array_foreach(json_object_get(answer, "forecasters"), i, one)
     {
         struct sums sums = {0};
-        const char *const name = text_of(one, "name");
+        const char *const name = client_text(one, "name");
         if (rc == 0)
             rc = replay(client, name, issues, &sums, err);
         if (rc == 0 && sums.issues)

@@ -18,6 +18,7 @@ static const char help[] =
     "Trains a forecaster, shows the progress and how the candidates were judged.\n"
     "Ctrl-C stops watching; a daemon goes on training.\n\n"
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
+    "  -q, --quiet         do not say whether a daemon was asked\n"
     "  --json              print the job when it has ended\n";
 
 static const char convert_help[] =
@@ -26,15 +27,10 @@ static const char convert_help[] =
     "layer by layer, then tuned. It serves if the loss hardly grows; else it is kept.\n\n"
     "  --to MIXER          inline, or luna\n"
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n"
+    "  -q, --quiet         do not say whether a daemon was asked\n"
     "  --json              print the job when it has ended\n";
 
 enum { LOOK_EVERY_US = 200 * 1000 };
-
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *const text = json_string_value(json_object_get(json, key));
-    return text ? text : "";
-}
 
 static double number_of(const json_t *json, const char *key)
 {
@@ -56,7 +52,7 @@ static void print_conversion(const json_t *result)
     table_add(t, "softmax");
     table_add(t, "-");
     table_add(t, "%.5f", number_of(trial, "loss_softmax"));
-    table_add(t, "%s in its place", text_of(trial, "mixer"));
+    table_add(t, "%s in its place", client_text(trial, "mixer"));
     table_add(t, "%.3g", sqrt(number_of(trial, "layers_before")));
     table_add(t, "-");
     table_add(t, "and fitted to it");
@@ -80,9 +76,9 @@ static void print_judgement(const json_t *result)
     const json_t *row;
     json_array_foreach(json_object_get(result, "results"), i, row)
     {
-        if (strcmp(text_of(row, "bucket"), "all") != 0)
+        if (strcmp(client_text(row, "bucket"), "all") != 0)
             continue;
-        table_add(t, "%s", text_of(row, "candidate"));
+        table_add(t, "%s", client_text(row, "candidate"));
         table_add(t, "%.4f", number_of(row, "mse"));
         table_add(t, "%.4f", number_of(row, "mae"));
         table_add(t, "%.3f", number_of(row, "mase"));
@@ -98,8 +94,8 @@ static void print_judgement(const json_t *result)
     if (json_is_object(trial))
         printf("\nOn the newest steps, which it had not seen: %s.  %s\n",
                training_trial_text(trial, text), serves_text(result));
-    if (text_of(result, "note")[0])
-        printf("\n%s\n", text_of(result, "note"));
+    if (client_text(result, "note")[0])
+        printf("\n%s\n", client_text(result, "note"));
 }
 
 /* Polls until the job has ended; the job, owned by the caller. */
@@ -108,7 +104,7 @@ static json_t *job_watch(struct client *client, const char *path, struct err *er
     struct progress progress = progress_start();
     json_t *job;
     while ((job = client_get(client, path, err))) {
-        const char *const state = text_of(job, "state");
+        const char *const state = client_text(job, "state");
         if (strcmp(state, "queued") != 0 && strcmp(state, "running") != 0)
             break;
         const json_t *const told = json_object_get(job, "progress");
@@ -126,13 +122,13 @@ static json_t *job_watch(struct client *client, const char *path, struct err *er
 static int job_report(const json_t *job, bool json, struct err *err)
 {
     if (json)
-        client_print(job);
-    if (strcmp(text_of(job, "state"), "done") != 0)
-        return err_set(err, ERR_CONFLICT, "the job ended as %s%s%s",
-                       text_of(job, "state"), text_of(job, "error")[0] ? ": " : "",
-                       text_of(job, "error"));
+        client_print(job, 10);
+    if (strcmp(client_text(job, "state"), "done") != 0)
+        return err_set(
+            err, ERR_CONFLICT, "the job ended as %s%s%s", client_text(job, "state"),
+            client_text(job, "error")[0] ? ": " : "", client_text(job, "error"));
     const json_t *const result = json_object_get(job, "result");
-    if (!json && strcmp(text_of(job, "kind"), "convert") == 0)
+    if (!json && strcmp(client_text(job, "kind"), "convert") == 0)
         print_conversion(result);
     else if (!json)
         print_judgement(result);

@@ -82,7 +82,10 @@ cat <<END
   curl -s '$url/metrics'
   curl -s '$url/'
 END
-[ -z "${ONCE-}" ] || exit 0
+if [ -n "${ONCE-}" ]; then
+    printf '\nThe daemon ends here (ONCE=%s); without it, it goes on serving these.\n' "$ONCE"
+    exit 0
+fi
 trap 'echo; exit 0' INT
 printf '\nServing at %s; Ctrl-C ends it.  The log is %s.\n' "$url" "$state/log"
 wait "$daemon"

@@ -2,6 +2,7 @@
 /* Bands that adapt: when, by how much (against a plain loop over what is exported), that
  * what was issued stays as it was, and that it comes out again. */
 #include "tests/api/published.h"
+#include "tests/forge.h"
 
 #include "base/rng.h"
 
@@ -336,41 +337,6 @@ static void assert_replay(const struct fixture *f, const char *query, int64_t fo
     free(path);
 }
 
-/* An issue like the newest, of the same input, with one value moved. */
-static int64_t forge(const struct fixture *f, float by)
-{
-    struct store_issued *was;
-    struct err err = {0};
-    size_t count;
-    int64_t id;
-    assert_ok(store_issue_newest(f->store, "web", INT64_MAX, &was, &count, &err), &err);
-    struct store_forecast forecasts[2];
-    assert_int_equal(count, 2);
-    for (size_t s = 0; s < 2; s++) {
-        forecasts[s] =
-            (struct store_forecast){.series = was[s].series, .values = was[s].values};
-        memcpy(forecasts[s].input_hash, was[s].input_hash, STORE_HASH_SIZE);
-    }
-    was[1].values[4 * 3 + 1] += by;
-    const struct store_issue issue = {
-        .forecaster = "web",
-        .revision = was->revision,
-        .model_id = was->model_id,
-        .calibration = was->calibration,
-        .issued_ms = was->issued_ms,
-        .first_ms = was->first_ms,
-        .step_ms = was->step_ms,
-        .steps = was->steps,
-        .quantile_count = was->quantile_count,
-        .quantiles = was->quantiles,
-        .count = 2,
-        .forecasts = forecasts,
-    };
-    assert_ok(store_issue_append(f->store, &issue, 0, NULL, &id, &err), &err);
-    store_issued_fini(was, count);
-    return id;
-}
-
 static void put_sample(const struct fixture *f, const char *series, int64_t time_ms,
                        double value)
 {
@@ -398,7 +364,7 @@ static void test_replay(void **state)
     publish(f, FIXTURE_NOW);
     assert_replay(f, "", 48, 48, 0, 0, 0);
     /* One that is not what its model says is found, and named. */
-    const int64_t forged = forge(f, 1);
+    const int64_t forged = forge_issue(f->store, "web", 4 * 3 + 1, 1);
     struct answer a = get(f, WEB "/replay");
     assert_int_equal(number(&a, "differ"), 1);
     const json_t *const first = json_object_get(a.json, "first");
@@ -410,7 +376,7 @@ static void test_replay(void **state)
                      json_number_value(json_object_get(first, "is")),
                  1, 1e-4);
     answer_fini(&a);
-    forge(f, -1e-4F); /* on top of it: the first is still the first */
+    forge_issue(f->store, "web", 4 * 3 + 1, -1e-4F); /* on top of it: the first is still the first */
     a = get(f, WEB "/replay");
     assert_int_equal(
         json_integer_value(json_object_get(json_object_get(a.json, "first"), "issue")),

@@ -129,7 +129,7 @@ static void test_spread(void **state)
     for (int i = 0; i < MANY; i++) {
         struct forecaster f;
         struct err err = {0};
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "host-%d", i);
         assert_ok(forecaster_parse(name, text, strlen(text), &f, NULL, &err), &err);
         const int64_t at_ms = timetable_next(&f.schedules[SCHEDULE_TRAIN].when, -1);

@@ -22,7 +22,7 @@ static void check_families(char *text, bool open)
             assert_true(families < FAMILIES_MAX);
             assert_int_equal(sscanf(line, "# HELP %127s", family), 1);
             if (strstr(line, "Operating figure of the store."))
-                fail_msg("%s has no help in api/metrics_store.c", family);
+                fail_msg("%s has no help in api/metrics_figures.c", family);
             assert_true(strlen(line) > 7 + strlen(family) + 1);
             for (size_t i = 0; i < families; i++)
                 assert_string_not_equal(seen[i], family);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What `frwkvd verify` says of forecasts made again, from a state folder that nobody has
  * open: of those that come out, and of one that was forged with its chain in order. */
-#include "tests/check.h"
+#include "tests/forge.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -76,35 +76,8 @@ static void live(struct folder *folder)
 /* The newest issue again, one value of it moved. */
 static int64_t forge(struct folder *folder)
 {
-    struct err err = {0};
-    struct store_issued *was;
-    struct store_forecast forecasts[2];
-    size_t count;
-    int64_t id;
     struct store *const store = folder_open(folder);
-    assert_ok(store_issue_newest(store, "load", INT64_MAX, &was, &count, &err), &err);
-    assert_int_equal(count, 2);
-    for (size_t s = 0; s < 2; s++) {
-        forecasts[s] =
-            (struct store_forecast){.series = was[s].series, .values = was[s].values};
-        memcpy(forecasts[s].input_hash, was[s].input_hash, STORE_HASH_SIZE);
-    }
-    was[1].values[3] += 0.5F;
-    const struct store_issue issue = {
-        .forecaster = "load",
-        .revision = was->revision,
-        .model_id = was->model_id,
-        .issued_ms = was->issued_ms,
-        .first_ms = was->first_ms,
-        .step_ms = was->step_ms,
-        .steps = was->steps,
-        .quantile_count = was->quantile_count,
-        .quantiles = was->quantiles,
-        .count = 2,
-        .forecasts = forecasts,
-    };
-    assert_ok(store_issue_append(store, &issue, 0, NULL, &id, &err), &err);
-    store_issued_fini(was, count);
+    const int64_t id = forge_issue(store, "load", 3, 0.5F);
     store_close(store);
     return id;
 }

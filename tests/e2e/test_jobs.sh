@@ -70,7 +70,7 @@ check "and when it is over" sh -c "grep '^STATUS=' '$tmp/notified' | tail -n 1 |
 
 # Progress as it comes, until the end.
 listen() {
-    curl -sN --max-time 800 -D "$tmp/events.head" "$url/v1/jobs/$1/events" >"$tmp/events.$1"
+    curl -sN --max-time $((60 * ${PATIENCE:-1})) -D "$tmp/events.head" "$url/v1/jobs/$1/events" >"$tmp/events.$1"
     echo $? >"$tmp/events.$1.status"
 }
 put /v1/forecasters/told "$(definition 30)"
@@ -78,7 +78,7 @@ post /v1/forecasters/told/train ''
 told=$(value .id)
 listen "$told" &
 listener=$!
-check "a listened-to job ends" wait_for 200 job_ended "$told"
+check "a listened-to job ends" wait_for 60 job_ended "$told"
 wait $listener
 check "the stream ends with it" [ "$(cat "$tmp/events.$told.status")" = 0 ]
 check "it is a stream of events" grep -qi '^content-type: text/event-stream' "$tmp/events.head"

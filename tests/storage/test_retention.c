@@ -448,7 +448,7 @@ static void a_budget_is_kept_by_the_oldest(void **state)
         struct store_batch *const batch = store_batch_new();
         for (int64_t t = 0; t < DAY_MS; t += step_ms)
             for (int s = 0; s < SERIES; s++) {
-                char name[8];
+                char name[16];
                 snprintf(name, sizeof name, "s%d", s);
                 store_batch_add(batch, store_batch_series(batch, name),
                                 START_MS + day * DAY_MS + t, rng_normal(stream, index++));
@@ -464,7 +464,7 @@ static void a_budget_is_kept_by_the_oldest(void **state)
     assert_in_range(file_bytes(fixture), BUDGET / 2, BUDGET + 2 * STORE_PAGE_BYTES);
     int64_t first_ms[SERIES];
     for (int s = 0; s < SERIES; s++) {
-        char name[8];
+        char name[16];
         struct store_series series;
         snprintf(name, sizeof name, "s%d", s);
         assert_ok(store_series(fixture->store, name, &series, &err), &err);

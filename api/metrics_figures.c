@@ -116,7 +116,7 @@ static void write_figure(void *ctx, const char *name, double value)
     page_add(&w->out->page, "%s %.17g\n", name, value);
 }
 
-void metrics_write_store(struct exposition *out, const struct api_config *config)
+void metrics_write_figures(struct exposition *out, const struct api_config *config)
 {
     struct writing writing = {.out = out};
     store_figures(config->store, write_figure, &writing);
