@@ -160,10 +160,10 @@ demo: $(BUILD)/packages-build
 	@$(FROM_MAKE) etc/demo/demo.sh
 
 BENCH := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
-$(BUILD)/tests/bench/%: tests/bench/%.c $(call libs_of,api)
+$(BUILD)/tests/bench/%: tests/bench/%.c $(call libs_of,api) | $(BUILD)/packages-test
 	$(begin_test)
 	$(Q)$(call link_test,api)
-bench:
+bench: $(BUILD)/packages-long
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BENCH)
 	@rm -f $(BUILD)/bench.rows
 	@for b in $(BENCH) tests/bench/queries.sh; do \

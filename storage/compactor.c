@@ -122,13 +122,13 @@ int compactor_give_way(struct store *store, struct err *err)
 
 /*
  * A series is compacted from a full chunk on.  With so many series that what stays then
- * would fill half of the head, it is from fewer on, and nothing stays.
+ * could fill half of the head, it is from fewer on, and nothing stays.
  */
 static size_t threshold(const struct store *store, uint32_t series)
 {
     const size_t usual = store->options.chunk_samples;
     const size_t each = store->options.head_samples_max / 2 / (series ? series : 1);
-    return usual / 2 <= each ? usual : each > 0 ? each : 1;
+    return usual <= each ? usual : each > 0 ? each : 1;
 }
 
 static int run_slices(struct store *store, struct slice *slice, int64_t boundary,
@@ -179,10 +179,10 @@ int compactor_pass(struct store *store, int64_t squeeze_before_ms, struct err *e
         status = run_slices(store, slice, boundary, squeeze_before_ms, err);
     if (status == 0)
         status = trim_log(store, boundary, err);
+    if (status == 0)
+        atomic_store(&store->compactor.left, slice_carried(slice));
     slice_free(slice);
     atomic_fetch_add(status ? &store->compactor.failures : &store->compactor.passes, 1);
-    if (status == 0)
-        atomic_store(&store->compactor.left, atomic_load(&store->head.samples));
     return status;
 }
 
@@ -205,7 +205,8 @@ void compactor_notice(struct store *store)
         return;
     const size_t head = atomic_load(&store->head.samples);
     const size_t left = atomic_load(&compactor->left);
-    /* What stays is written again, so there must be as much that is new. */
+    /* What stays is written again, so there must be as much that is new; no more than
+     * there is room for when half of the head has stayed (threshold()), and a batch. */
     size_t fresh = options->compact_samples > left ? options->compact_samples : left;
     if (fresh > options->head_samples_max / 4)
         fresh = options->head_samples_max / 4;
@@ -260,6 +261,7 @@ static void *compactor_main(void *arg)
 {
     struct store *const store = arg;
     struct compactor *const compactor = &store->compactor;
+    compactor_notice(store);
     pthread_mutex_lock(&compactor->mutex);
     for (int which; (which = wait_for_work(compactor)) < TASKS;) {
         struct task *const task = &compactor->task[which];
@@ -271,6 +273,8 @@ static void *compactor_main(void *arg)
             compact(store, &outcome);
         else
             retention_run(store, &outcome);
+        /* A head that filled up meanwhile takes nothing more that would say so. */
+        compactor_notice(store);
         pthread_mutex_lock(&compactor->mutex);
         settle(compactor, which, &outcome, answers);
     }

@@ -53,7 +53,7 @@ struct compactor {
     pthread_cond_t wake, finished;
     bool closing;
     struct task task[TASKS];
-    atomic_size_t left; /* samples in the head after the last pass */
+    atomic_size_t left; /* samples that the last pass left in the head */
 
     atomic_uint_fast64_t passes, failures, chunks, samples, bytes, rolled_bytes;
 };
@@ -64,7 +64,7 @@ void compactor_fini(struct compactor *compactor);
 int compactor_start(struct store *store, struct err *err);
 /* Ends the thread after its present slice. */
 void compactor_stop(struct store *store);
-/* On the writer thread, after a commit: wakes the thread when there is enough to do. */
+/* After a commit, a pass, or the start: wakes the thread when there is enough to do. */
 void compactor_notice(struct store *store);
 
 /* Free bytes that a file keeps for the log to grow into again. */
@@ -91,5 +91,7 @@ int slice_add(struct slice *slice, uint32_t id, size_t threshold,
 bool slice_full(const struct slice *slice);
 /* Writes it, with what is carried at this id of the log, and empties it. */
 int slice_write(struct slice *slice, int64_t carry_id, struct err *err);
+/* Samples carried by all that was written. */
+size_t slice_carried(const struct slice *slice);
 
 #endif

@@ -53,6 +53,7 @@ struct slice {
     struct batch_blob blob;
     int64_t carry_id;
     size_t samples; /* gone through */
+    size_t carried; /* by what was written */
     size_t chunk_samples;
 
     struct sample *merged; /* a chunk and what goes into it */

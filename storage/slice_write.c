@@ -129,10 +129,16 @@ int slice_write(struct slice *slice, int64_t carry_id, struct err *err)
         atomic_fetch_add(&compactor->chunks, slice->chunks.count);
         atomic_fetch_add(&compactor->bytes, slice->bytes.len);
         atomic_fetch_add(&compactor->rolled_bytes, slice->rolled.len);
+        slice->carried += slice->carry.count;
     }
     slice_unsettle(slice);
     slice->chunks.count = slice->replaced.count = slice->ids.count = 0;
     slice->carry.count = slice->bytes.len = slice->samples = 0;
     slice->windows.count = slice->rolled.len = 0;
     return status;
+}
+
+size_t slice_carried(const struct slice *slice)
+{
+    return slice->carried;
 }

@@ -107,7 +107,8 @@ typedef void store_done(void *ctx, const struct store_counts *counts,
                         const struct err *err);
 int store_append(struct store *store, struct store_batch *batch, store_done *done,
                  void *ctx, struct err *err);
-/* Most samples of one batch: a larger one is ERR_TOO_LARGE. */
+/* Most samples of one batch, the queue's or a quarter of the head's: a larger one is
+ * ERR_TOO_LARGE. */
 size_t store_batch_max(const struct store *store);
 /* The same, and waits. */
 int store_append_wait(struct store *store, struct store_batch *batch,

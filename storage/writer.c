@@ -77,9 +77,12 @@ static int admit(const struct store *store, const struct request *request,
     return 0;
 }
 
+/* A quarter of the head: past three of them compaction makes room (compactor_notice()). */
 size_t store_batch_max(const struct store *store)
 {
-    return store->options.queue_samples_max;
+    const struct store_options *const options = &store->options;
+    const size_t most = options->head_samples_max / 4;
+    return options->queue_samples_max < most ? options->queue_samples_max : most;
 }
 
 static int submit_batch(struct store *store, struct request *request, struct err *err)

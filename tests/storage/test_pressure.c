@@ -125,18 +125,79 @@ static void a_full_queue_is_busy(void **state)
 static void a_full_head_is_busy(void **state)
 {
     struct fixture *const fixture = *state;
-    fixture->folder.options.head_samples_max = 100;
+    fixture->folder.options.head_samples_max = 400;
     fixture->folder.options.compact_samples = 0;
     struct store *const store = fixture->store = folder_open(&fixture->folder);
     struct err err = {0};
     assert_ok(store_ready(store, &err), &err);
-    assert_ok(append(store, "x", 0, 60, &err), &err);
-    assert_err(append(store, "x", 60, 60, &err), &err, ERR_BUSY,
-               "memory for samples is full (60 of 100)");
+    assert_err(append(store, "x", 0, 101, &err), &err, ERR_TOO_LARGE,
+               "batch: at most 100 samples at once, got 101");
     err = (struct err){0};
-    assert_ok(append(store, "x", 60, 40, &err), &err);
-    assert_int_equal(samples_of(store, "x"), 100);
+    for (int64_t first = 0; first < 360; first += 90)
+        assert_ok(append(store, "x", first, 90, &err), &err);
+    assert_err(append(store, "x", 360, 60, &err), &err, ERR_BUSY,
+               "memory for samples is full (360 of 400)");
+    err = (struct err){0};
+    assert_ok(append(store, "x", 360, 40, &err), &err);
+    assert_int_equal(samples_of(store, "x"), 400);
     assert_err(store_ready(store, &err), &err, ERR_BUSY, "memory for samples is full");
+}
+
+/* So many series of so many steps in one batch; as a sender does that comes back after a
+ * 503. */
+static void append_all(struct store *store, size_t series, size_t first, size_t steps)
+{
+    struct err err = {.code = ERR_BUSY};
+    for (int wait = 0; wait < 20000 && err.code == ERR_BUSY; wait++) {
+        struct store_batch *const batch = store_batch_new();
+        for (size_t s = 0; s < series; s++) {
+            char name[32];
+            snprintf(name, sizeof name, "series %zu", s);
+            const uint32_t number = store_batch_series(batch, name);
+            for (size_t i = first; i < first + steps; i++)
+                store_batch_add(batch, number, (int64_t)i, (double)s);
+        }
+        struct store_counts counts;
+        err = (struct err){0};
+        if (store_append_wait(store, batch, &counts, &err))
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    assert_ok(err.code == ERR_NONE ? 0 : -1, &err);
+}
+
+static void small_head(struct store_options *options)
+{
+    options->head_samples_max = 65536;
+    options->chunk_samples = 64;
+    options->compact_samples = 4096;
+}
+
+/* All of them nearly fill a chunk, and so the head, before one of them does. */
+static void series_in_step_leave_the_head(void **state)
+{
+    enum { SERIES = 1020, STEPS = 150 };
+    struct fixture *const fixture = *state;
+    small_head(&fixture->folder.options);
+    struct store *const store = fixture->store = folder_open(&fixture->folder);
+    for (size_t step = 0; step < STEPS; step++)
+        append_all(store, SERIES, step, 1);
+    assert_int_equal(samples_of(store, "series 1019"), STEPS);
+}
+
+static void a_head_full_at_the_start_is_emptied(void **state)
+{
+    enum { SERIES = 64, STEPS = 256, BATCHES = 4 };
+    struct fixture *const fixture = *state;
+    small_head(&fixture->folder.options);
+    fixture->folder.options.compact_samples = 0;
+    fixture->store = folder_open(&fixture->folder);
+    for (size_t b = 0; b < BATCHES; b++)
+        append_all(fixture->store, SERIES, b * STEPS, STEPS);
+    store_close(fixture->store);
+    small_head(&fixture->folder.options);
+    fixture->store = folder_open(&fixture->folder);
+    append_all(fixture->store, SERIES, BATCHES * STEPS, 1);
+    assert_int_equal(samples_of(fixture->store, "series 0"), BATCHES * STEPS + 1);
 }
 
 static void series_are_bounded(void **state)
@@ -327,6 +388,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_full_queue_is_busy, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_head_is_busy, setup, teardown),
+        cmocka_unit_test_setup_teardown(series_in_step_leave_the_head, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_head_full_at_the_start_is_emptied, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(series_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_is_busy_and_loses_nothing, setup,
                                         teardown),
