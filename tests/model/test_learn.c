@@ -139,6 +139,71 @@ static void a_fleet_led_by_another_series_is_served_by_the_network(void **state)
     grid_fini(&grid);
 }
 
+/* How large the day will be of two series whose levels drift, days of 8 steps, a third says
+ * a day ahead by its level; of its own past no series knows. */
+static struct grid modulated_fleet(void)
+{
+    enum { ROWS = 1000, COLS = 3, DAY = 8 };
+    const struct rng_stream stream = {31, 9, 0};
+    struct grid grid = small_grid(ROWS, COLS, 0);
+    double level[COLS] = {0};
+    for (size_t i = 0; i < ROWS; i++) {
+        const double wave = sin((double)i * M_PI / 4);
+        double *const row = grid.values + i * COLS;
+        row[0] = wave + (rng_uniform(stream, i / DAY) < 0.5 ? 1 : -1) +
+                 0.05 * rng_normal(stream, 10 * ROWS + i);
+        for (size_t s = 1; s < COLS; s++) {
+            const bool large = i >= DAY && rng_uniform(stream, i / DAY - 1) < 0.5;
+            level[s] += 0.02 * rng_normal(stream, s * ROWS + i);
+            row[s] =
+                (double)s * (10 + level[s] +
+                             (large ? 1.9 : 0.1) * sin((double)(i + 3 * s) * M_PI / 4) +
+                             0.1 * rng_normal(stream, (s + COLS) * ROWS + i));
+        }
+    }
+    return grid;
+}
+
+/* Buckets of the two that the network serves, and whether it has both last ones. */
+static size_t served_by_network(const struct grid *grid, const char *mixer, bool *last)
+{
+    static const char *const settings[][2] = {{"width", "32"},  {"ff", "32"},
+                                              {"epochs", "12"}, {"patience", "12"},
+                                              {"dropout", "0"}, {"frequency_loss", "0"}};
+    struct model_spec spec = small_spec(GROUP_JOINT);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        small_set(&spec, settings[i][0], settings[i][1]);
+    small_set(&spec, "mixer", mixer);
+    struct model *const m = train(grid, &spec);
+    const struct model_report *const r = model_report(m);
+    size_t served = 0;
+    *last = true;
+    for (size_t s = 1; s < grid->cols; s++) {
+        for (size_t b = 0; b < MODEL_BUCKETS; b++)
+            served += strcmp(champion(m, s, b), "frwkv") == 0;
+        *last &= strcmp(champion(m, s, 3), "frwkv") == 0 &&
+                 r->champions[s * MODEL_BUCKETS + 3].skill > 0.2;
+    }
+    if (*last)
+        assert_true(figure(m, "frwkv")->mae < 0.85 * figure(m, "in_context")->mae);
+    model_free(m);
+    return served;
+}
+
+/* By the same network without its mixing it is not: what serves is what the series say of
+ * each other. */
+static void a_fleet_modulated_by_another_series_is_served_by_the_network(void **state)
+{
+    (void)state;
+    struct grid grid = modulated_fleet();
+    bool last;
+    assert_true(served_by_network(&grid, "rwkv7", &last) >= 7); /* of 8 */
+    assert_true(last);
+    assert_true(served_by_network(&grid, "none", &last) < 7);
+    assert_false(last);
+    grid_fini(&grid);
+}
+
 /* P7: noise is served by a simple candidate, and the answer says so. */
 static void noise_is_served_by_a_simple_candidate(void **state)
 {
@@ -423,6 +488,7 @@ int main(void)
         cmocka_unit_test(noise_is_served_by_a_simple_candidate),
         cmocka_unit_test(a_purely_seasonal_fleet_is_served_by_a_simple_candidate),
         cmocka_unit_test(a_fleet_led_by_another_series_is_served_by_the_network),
+        cmocka_unit_test(a_fleet_modulated_by_another_series_is_served_by_the_network),
         cmocka_unit_test(a_signal_of_the_future_gives_no_skill),
         cmocka_unit_test(hard_series_train_without_nan),
         cmocka_unit_test(a_series_that_begins_at_the_end_does_not_stop_the_refit),
