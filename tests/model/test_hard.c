@@ -5,7 +5,19 @@
 #include "model/artifact.h"
 
 enum { ROWS = 240, P = 8, QUANTILES = 3 };
-enum kind { WELL, CONSTANT, MISSING, TWO, OUTLIER, SHIFT, TINY, HUGE_, LARGEST, KINDS };
+enum kind {
+    WELL,
+    LEARNT,
+    CONSTANT,
+    MISSING,
+    TWO,
+    OUTLIER,
+    SHIFT,
+    TINY,
+    HUGE_,
+    LARGEST,
+    KINDS
+};
 
 static const double quantiles[QUANTILES] = {0.1, 0.5, 0.9};
 
@@ -15,6 +27,8 @@ static double value(enum kind kind, size_t row)
     switch (kind) {
     case WELL:
         return 20 + wave;
+    case LEARNT: /* as small_waves(): the network serves it */
+        return 20 + sin((double)row * 2 * M_PI / 5.5) + (row * 7 % 31 == 0 ? 10 : 0);
     case CONSTANT:
         return 3;
     case TWO:
@@ -101,7 +115,8 @@ static void ask(const struct model *m, const struct grid *grid, double *values,
     assert_non_null(work);
     for (size_t c = 0; c < grid->cols; c++)
         answers[c] = (struct model_answer){.values = values + c * P * QUANTILES};
-    assert_ok(model_forecast(m, work, grid, P, quantiles, QUANTILES, answers, &err), &err);
+    assert_ok(model_forecast(m, work, grid, P, quantiles, QUANTILES, answers, &err),
+              &err);
     forecaster_work_free(work);
 }
 
@@ -153,6 +168,50 @@ static void all_together(void **state)
     check_fleet(GROUP_JOINT);
 }
 
+/* The columns of a kind and, unless it is the same, of another after them. */
+static struct grid some_of(const struct grid *grid, enum kind kind, enum kind beside)
+{
+    const size_t kinds[] = {kind, beside}, cols = kind == beside ? 2 : 4;
+    struct grid out;
+    struct err err = {0};
+    assert_ok(grid_init(&out, grid->start_ms, grid->step_ms, ROWS, cols, &err), &err);
+    for (size_t c = 0; c < cols; c++) {
+        const size_t from = 2 * kinds[c / 2] + c % 2;
+        grid_name(&out, c, grid->names[from]);
+        for (size_t i = 0; i < ROWS; i++)
+            out.values[i * cols + c] = grid->values[i * grid->cols + from];
+    }
+    return out;
+}
+
+/* P5: alone, beside any one kind of the hard ones, or beside all of them. */
+static void a_healthy_series_does_not_notice(void **state)
+{
+    (void)state;
+    enum { TWO_OF_THEM = 2 * P * QUANTILES };
+    struct grid grid = fleet();
+    const struct model_spec spec = waves_spec(GROUP_EACH);
+    struct err err = {0};
+    struct model *const m = model_train(&grid, &spec, NULL, &err);
+    assert_ok(m ? 0 : -1, &err);
+    static double all[2 * KINDS * P * QUANTILES], few[4 * P * QUANTILES];
+    struct model_answer answers[2 * KINDS];
+    ask(m, &grid, all, answers);
+    assert_string_equal(answers[2 * LEARNT].candidate[2], "frwkv");
+    for (size_t well = WELL; well <= LEARNT; well++)
+        for (size_t beside = WELL; beside < KINDS; beside++) {
+            struct grid some = some_of(&grid, (enum kind)well, (enum kind)beside);
+            ask(m, &some, few, answers);
+            assert_memory_equal(few, all + well * TWO_OF_THEM, TWO_OF_THEM * sizeof *few);
+            if (beside >= CONSTANT && beside != MISSING) /* nor do the hard ones */
+                assert_memory_equal(few + TWO_OF_THEM, all + beside * TWO_OF_THEM,
+                                    TWO_OF_THEM * sizeof *few);
+            grid_fini(&some);
+        }
+    model_free(m);
+    grid_fini(&grid);
+}
+
 /* Where offsets were in the data's units they are divided by the series' deviations. */
 static void models_of_format_2_are_read(void **state)
 {
@@ -183,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_by_itself),
         cmocka_unit_test(all_together),
+        cmocka_unit_test(a_healthy_series_does_not_notice),
         cmocka_unit_test(models_of_format_2_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
