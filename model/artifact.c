@@ -147,6 +147,7 @@ size_t model_tail_rows(const struct model *model)
     const size_t tail =
         candidate_tail(model->spec.lookback, model->season, model->spec.horizon);
     size_t rows = rhythm > tail ? rhythm : tail;
+    rows = model->spread_rows > rows ? model->spread_rows : rows;
     if (model->spec.settings.stream && 2 * model->spec.lookback > rows)
         rows = 2 * model->spec.lookback; /* what stands for missing values: windows.h */
     const bool in_context = artifact_serves(model, CANDIDATE_IN_CONTEXT);

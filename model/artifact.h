@@ -15,7 +15,8 @@
 #include "model/referee.h"
 
 /* What a file of one says it is. */
-#define MODEL_FORMAT "frwkvd model 3"
+#define MODEL_FORMAT "frwkvd model 4"
+#define MODEL_FORMAT_3 "frwkvd model 3" /* bands in the series' deviations */
 #define MODEL_FORMAT_2 "frwkvd model 2" /* bands in the data's units */
 
 struct model {
@@ -33,8 +34,9 @@ struct model {
     unsigned char *contexts;  /* (series + 1) kinds of in_context.h; as profiles */
     struct verdict *verdicts; /* (series + 1, MODEL_BUCKETS); the last for strangers */
     /* Of a candidate that may serve somebody, else empty.  (series + 1) rows: offsets in
-     * the series' own deviations. */
+     * the series' own deviations, times the spread before the origin. */
     struct bands bands[CANDIDATES];
+    size_t spread_rows; /* that this is taken over: model/spread.h; 0: it is 1 */
 
     struct chain chain;        /* of a mixer that wants one, else empty */
     real *theta;               /* NULL where nothing was trained */

@@ -8,6 +8,9 @@
  * targets have passed.  So a band at row t rests on targets in rows before t, whatever
  * is handed in.  A bucket of the horizon matures as a whole.
  *
+ * Residuals are in whatever unit the caller keeps to: the referee's is the spread before
+ * the origin (model/spread.h).
+ *
  * An offset is an order statistic of the matured residuals at its step (conformal.h)
  * times exp(widening) of its bucket.  The widening follows what the bands miss, which
  * is what makes them hold where errors grow or shrink, or where there are few of them:

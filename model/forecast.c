@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/spread.h"
 #include "model/windows.h"
 #include "model/work.h"
 
@@ -24,6 +25,7 @@ struct column {
     size_t index;  /* in the request */
     size_t series; /* in the model, or its count for a stranger */
     double mean, sd, missing;
+    double spread; /* of late, in sd: model/spread.h */
     bool effect; /* of covariates: the series uses some */
     bool seen;   /* any value in the part of the tail that every candidate reads */
 };
@@ -108,6 +110,9 @@ static struct column look_up(const struct model *m, const struct grid *tail, siz
     } else {
         panel_scale(values, rows, tail->cols, &c.mean, &c.sd);
     }
+    const size_t lately = rows < m->spread_rows ? rows : m->spread_rows;
+    c.spread = spread_of(values + (rows - lately) * tail->cols, lately, tail->cols,
+                         c.mean, c.sd);
     return c;
 }
 
@@ -322,11 +327,12 @@ static bool fill_values(const struct model *m, struct forecaster_work *w,
         double below = -DBL_MAX;
         for (size_t q = 0; q < count; q++) {
             double offset =
+                c->sd * c->spread *
                 bands_offset(&m->bands[candidate], c->series, j, quantiles[q]);
             if (stretch)
                 offset *= (double)(offset < 0 ? stretch->below : stretch->above)[bucket];
             /* fmax: two offsets of one line may differ by rounding alone. */
-            const double value = bounded(&m->spec, fmax(middle + c->sd * offset, below));
+            const double value = bounded(&m->spec, fmax(middle + offset, below));
             answer->values[j * count + q] = below = value;
         }
     }

@@ -9,6 +9,7 @@
  */
 #include "model/model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,16 +153,18 @@ static int judge(struct learn *l, struct model *m, struct err *err)
     return 0;
 }
 
-/* The panel's unit is the deviation of the fit part, the model's that of all rows. */
+/* The panel's unit is the deviation of the fit part, the model's that of all rows; of their
+ * ratio the spread takes half, as a root. */
 static int calibrate(struct learn *l, struct model *m, struct err *err)
 {
     double *const unit = mem_new(m->series, sizeof *unit);
     for (size_t s = 0; s < m->series; s++)
-        unit[s] = l->panel.sd[s] / m->sd[s];
+        unit[s] = sqrt(l->panel.sd[s] / m->sd[s]);
     int rc = 0;
     for (int c = 0; c < CANDIDATES && rc == 0; c++)
         if (artifact_serves(m, c))
             rc = referee_bands(&l->referee, c, unit, &m->bands[c], err);
+    m->spread_rows = l->referee.spread_rows;
     free(unit);
     return rc;
 }

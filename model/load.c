@@ -15,6 +15,7 @@
 #include "model/in_context.h"
 #include "model/report.h"
 #include "model/safetensors.h"
+#include "model/spread.h"
 
 /* null, or anything else that is not a number, is `otherwise`. */
 static double number_or(const json_t *x, double otherwise)
@@ -426,6 +427,8 @@ static int read_weights(const struct safetensors *file, struct model *m, struct 
 
 static int read_all(const struct safetensors *file, struct model *m, struct err *err)
 {
+    if (strcmp(safetensors_meta(file, "format"), MODEL_FORMAT) == 0)
+        m->spread_rows = spread_rows(m->season, m->spec.horizon);
     if (read_scales(file, m, err) || read_fitted(file, m, err) ||
         read_effects(file, m, err) || read_verdicts(file, m, err))
         return -1;
@@ -451,7 +454,8 @@ struct model *model_load(const void *bytes, size_t len, struct err *err)
     json_t *const root = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     struct model *m = NULL;
     if (!kind || !root ||
-        (strcmp(kind, MODEL_FORMAT) != 0 && strcmp(kind, MODEL_FORMAT_2) != 0))
+        (strcmp(kind, MODEL_FORMAT) != 0 && strcmp(kind, MODEL_FORMAT_3) != 0 &&
+         strcmp(kind, MODEL_FORMAT_2) != 0))
         corrupt(err, "not a model of this format");
     else if ((m = read_description(root, err)) && read_all(file, m, err)) {
         model_free(m);

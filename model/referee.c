@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "model/spread.h"
 
 enum {
     PAIRS = CANDIDATES * (CANDIDATES - 1) / 2,
@@ -72,6 +73,7 @@ int referee_init(struct referee *referee, const struct panel *panel, size_t P,
         .P = P,
         .series = S,
         .knots = bands_knots(P),
+        .spread_rows = spread_rows(season, P),
         .duels = mem_try(PAIRS * S * MODEL_BUCKETS, sizeof *referee->duels),
         .fleets = mem_try(PAIRS * MODEL_BUCKETS, sizeof *referee->fleets),
         .unit = mem_new(S, sizeof *referee->unit),
@@ -118,7 +120,9 @@ struct hearing {
     double *y[CANDIDATES]; /* (block, P, W) */
     struct place *place;   /* (P) */
     int level[METRIC_QUANTILES];
-    double offset[BANDS_KNOTS_MAX][METRIC_QUANTILES]; /* of one origin */
+    /* Of one origin: */
+    double spread;
+    double offset[BANDS_KNOTS_MAX][METRIC_QUANTILES];
 };
 
 /* Point errors of one origin and series in one bucket. */
@@ -167,7 +171,7 @@ static void set_offsets(struct hearing *h, const struct follow *f)
 {
     for (size_t k = 0; k < f->knots; k++)
         for (int q = 0; q < METRIC_QUANTILES; q++)
-            h->offset[k][q] = follow_offset(f, k, h->level[q]);
+            h->offset[k][q] = h->spread * follow_offset(f, k, h->level[q]);
 }
 
 static bool is_ready(const struct hearing *h, const struct follow *f, size_t j)
@@ -206,9 +210,17 @@ static void put_aside(const struct hearing *h, struct follow *f, size_t row,
     float residuals[BANDS_KNOTS_MAX];
     for (size_t k = 0; k < f->knots; k++) {
         const size_t j = bands_step(k, f->P);
-        residuals[k] = (float)(z[j * h->panel->cols] - y[j * W]);
+        residuals[k] = (float)((z[j * h->panel->cols] - y[j * W]) / h->spread);
     }
     follow_add(f, row, residuals);
+}
+
+/* In the panel's units. */
+static double spread_before(const struct referee *r, size_t s, size_t row)
+{
+    const size_t cols = r->panel->cols;
+    const size_t rows = row < r->spread_rows ? row : r->spread_rows;
+    return spread_of(r->panel->z + (row - rows) * cols + s, rows, cols, 0, 1);
 }
 
 /* Series s at the origin `row`: forecasts y[c] + at, W apart. */
@@ -217,6 +229,8 @@ static void hear_series(struct hearing *h, size_t s, size_t row, size_t at, size
     const struct referee *const r = h->referee;
     const double *const z = h->panel->z + row * h->panel->cols + s;
     struct tally tally[CANDIDATES][MODEL_BUCKETS] = {0};
+    if (h->what & (HEAR_FOLLOW | HEAR_BANDS))
+        h->spread = spread_before(r, s, row);
     for (int c = 0; c < CANDIDATES; c++) {
         if (!(h->mask >> c & 1))
             continue;

@@ -51,6 +51,7 @@ struct verdict {
 struct referee {
     const struct panel *panel;
     size_t P, series, knots;
+    size_t spread_rows; /* model/spread.h */
 
     struct duel *duels;         /* (pair, series, bucket) */
     struct fleet *fleets;       /* (pair, bucket) */
@@ -84,9 +85,9 @@ double referee_coverage(const struct referee *referee, int candidate, size_t ser
                         int bucket);
 
 /*
- * Bands of one candidate as they stand at the end, in units of the panel times
- * scale[series] (NULL: 1).  Row `series` is fitted on residuals of all series in the
- * panel's units; a series without residuals gets its offsets.
+ * Bands of one candidate as they stand at the end, in units of the spread before an origin
+ * (model/spread.h) times scale[series] (NULL: 1).  Row `series` is fitted on residuals of
+ * all series; a series without residuals gets its offsets.
  */
 int referee_bands(struct referee *referee, int candidate, const double *scale,
                   struct bands *bands, struct err *err);

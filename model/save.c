@@ -221,7 +221,8 @@ int model_save(const struct model *model, void **bytes, size_t *len, struct err 
     add_tables(list, model, &tables);
     if (model->theta && add_weights(list, model, err))
         goto out;
-    const struct safetensors_meta meta[] = {{"format", MODEL_FORMAT}, {"model", text}};
+    const char *const format = model->spread_rows ? MODEL_FORMAT : MODEL_FORMAT_3;
+    const struct safetensors_meta meta[] = {{"format", format}, {"model", text}};
     rc = safetensors_write(list->at, list->count, meta, 2, bytes, len, err);
 out:
     free(text);

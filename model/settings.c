@@ -117,7 +117,7 @@ static const struct row rows[] = {
     ROW(INTEGER,   patience, 1, 1000, 3, 3,            "epochs without a better stop loss before training ends"),
     ROW(INTEGER,   steps_per_epoch, 0, 1000000, 0, 0,  "most steps in an epoch; 0: every window once, up to 400 (each) or 2000 (joint)"),
     WORDS(CHOICE,  schedule, schedule_words, SCHEDULE_COSINE, SCHEDULE_COSINE, "of the learning rate: per step to zero; halved every epoch from the third; none"),
-    ROW(NUMBER,    learning_rate, 1e-8, 1, 5e-4, 1e-4, "at the first step"),
+    ROW(NUMBER,    learning_rate, 1e-8, 1, 7e-4, 1e-4, "at the first step"),
     ROW(NUMBER,    weight_decay, 0, 1, 1e-3, 1e-3,     "of AdamW"),
     ROW(FLAG,      decay_all, 0, 1, 0, 1,              "decay every trained tensor, not the matrices alone"),
     ROW(NUMBER,    ema, 0, 0.99999, 0.998, 0,          "largest decay of the averaged weights; 0: no average"),

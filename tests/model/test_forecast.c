@@ -157,7 +157,7 @@ static void an_answer_does_not_depend_on_the_others(void **state)
 static void a_shorter_request_is_the_beginning(void **state)
 {
     (void)state;
-    enum { ROWS = 300 };
+    enum { ROWS = 640 };
     struct grid grid = small_waves(ROWS, 3);
     for (int group = 0; group < 2; group++) {
         const struct model_spec spec = waves_spec((enum model_group)group);

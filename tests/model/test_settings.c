@@ -27,7 +27,7 @@ static void presets_hold_the_recipe(void **state)
     assert_int_equal(s.heads, 4);
     assert_int_equal(s.lift, 2);
     assert_int_equal(s.rank, 16);
-    assert_true(s.ema == 0.998 && s.learning_rate == 5e-4);
+    assert_true(s.ema == 0.998 && s.learning_rate == 7e-4);
     assert_true(s.cycle && s.skip && s.frequency_loss == 0.5 && !s.out_dropout);
     assert_string_equal(s.preset, "default");
     assert_err(model_settings_preset(&s, "big", &err), &err, ERR_INVALID,
