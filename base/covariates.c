@@ -164,8 +164,9 @@ static int64_t overlap_ms(int64_t from, int64_t to, int64_t low, int64_t high)
 }
 
 /* A version that says what the one before it said is none. */
-static void come(struct coming *coming, size_t row, int32_t origin, double value)
+static void come(struct coming *coming, size_t row, int32_t origin, double said)
 {
+    const double value = fabs(said) <= COVARIATE_VALUE_MOST ? said : (double)NAN;
     const double newest = coming->newest[row];
     if (value == newest || (isnan(value) && isnan(newest)))
         return;

@@ -31,6 +31,10 @@ enum {
     COVARIATE_SPANS_MAX = 1 << 16, /* of a statement */
 };
 
+/* A value past this, either way, is no plan: its square would be no number.  It counts as
+ * missing. */
+#define COVARIATE_VALUE_MOST 1e100
+
 /* Known before everything: a calendar's facts. */
 #define KNOWN_ALWAYS INT64_MIN
 

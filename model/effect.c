@@ -164,6 +164,13 @@ static double part(const struct effect_view *view, size_t series, size_t column,
     return sum * x;
 }
 
+/* So many deviations are no effect but a covariate gone wild; squares and floats still
+ * hold as much.  Not known, then. */
+static double believed(double effect)
+{
+    return fabs(effect) <= 1e30 ? effect : (double)NAN;
+}
+
 double effect_past(struct effect_view *view, size_t series, size_t row)
 {
     const struct effects *const e = view->effects;
@@ -171,7 +178,7 @@ double effect_past(struct effect_view *view, size_t series, size_t row)
     for (size_t k = 0; k < e->columns; k++)
         if (waves_of(e, series, k))
             sum += part(view, series, k, row, effect_column(view, k)[row]);
-    return sum;
+    return believed(sum);
 }
 
 /* A column's values ahead of an origin: series after series asks for the same. */
@@ -198,6 +205,8 @@ const double *effect_ahead(struct effect_view *view, size_t series, size_t origi
         for (size_t j = 0; j < steps; j++)
             view->sum[j] += part(view, series, k, origin + j, ahead[j]);
     }
+    for (size_t j = 0; j < steps; j++)
+        view->sum[j] = believed(view->sum[j]);
     return view->sum;
 }
 

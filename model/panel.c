@@ -16,6 +16,10 @@ enum { SEASON_SERIES_MAX = 64 };
 /* Deviations below this share of the mean are rounding, not movement. */
 static const double least_deviation = 1e-12;
 
+/* A value past this many deviations says no more than the limit does; what anybody errs
+ * by there still fits a float, and its square a double. */
+static const double z_limit = 1e30;
+
 /* In units of the largest value, so that nothing overflows. */
 void panel_scale(const double *values, size_t count, size_t stride, double *mean,
                  double *sd)
@@ -63,7 +67,8 @@ int panel_init(struct panel *panel, const struct grid *grid, enum model_group gr
         panel_scale(grid->values + c, scale_rows, cols, &panel->mean[c], &panel->sd[c]);
         for (size_t i = c; i < rows * cols; i += cols) {
             const double x = grid->values[i];
-            panel->z[i] = isfinite(x) ? (x - panel->mean[c]) / panel->sd[c] : (double)NAN;
+            const double z = (x - panel->mean[c]) / panel->sd[c];
+            panel->z[i] = isfinite(x) ? fmax(fmin(z, z_limit), -z_limit) : (double)NAN;
         }
     }
     return 0;

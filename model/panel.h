@@ -5,7 +5,8 @@
  * Every series is standardised by mean and biased standard deviation of the panel's
  * first rows (the fit part), so that no figure knows what comes later.  A series that
  * is constant there keeps its unit (deviation 1), one that is absent there also mean
- * 0.  Values that are not finite count as missing.
+ * 0.  Values that are not finite count as missing; none is further than 1e30 deviations
+ * from the mean.
  *
  * width is what one window holds: all series (GROUP_JOINT) or one (GROUP_EACH), where
  * windows are (series, row) pairs and nothing is sized by the number of series.

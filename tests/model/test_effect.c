@@ -436,6 +436,56 @@ static void a_model_keeps_them(void **state)
     grid_fini(&grid);
 }
 
+/* A wild value of the past leaves a model that can be kept and forecasts; of the future, it
+ * is refused to those that use it. */
+static void a_wild_covariate_harms_nobody_else(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t row;
+        double value;
+        const char *why;
+    } cases[] = {
+        {100, 1e40, NULL},
+        {650, -1e40, NULL},
+        {650, (double)INFINITY, NULL},
+        {ROWS + 2, 1e40, "the forecast is not a finite number"},
+        {ROWS + 2, 1e300, "covariate load is not known for step 3 of 8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double load[ROWS + AHEAD], here[COLS][P], there[COLS][P];
+        draw_load(load, ROWS + AHEAD);
+        const struct model_spec spec = season_spec();
+        struct grid grid = loaded_grid(load);
+        load[cases[i].row] = cases[i].value;
+        always_known(&grid, load);
+        struct model *const m = train(&grid, &spec, 1);
+        void *bytes;
+        size_t len;
+        struct err err = {0};
+        assert_ok(model_save(m, &bytes, &len, &err), &err);
+        struct model *const kept = model_load(bytes, len, &err);
+        assert_ok(kept ? 0 : -1, &err);
+        struct model_answer answers[COLS] = {0};
+        answer(m, &grid, P, answers, there);
+        answer(kept, &grid, P, answers, here);
+        for (size_t s = 0; s < COLS; s++) {
+            const char *const why = s == 2 ? NULL : cases[i].why;
+            assert_int_equal(answers[s].served, why == NULL);
+            if (why)
+                assert_string_equal(answers[s].why, why);
+            else
+                assert_memory_equal(here[s], there[s], sizeof here[s]);
+            for (size_t j = 0; !why && j < P; j++)
+                assert_true(fabs(here[s][j] - 20 * (double)(s + 1)) < 20);
+        }
+        free(bytes);
+        model_free(kept);
+        model_free(m);
+        grid_fini(&grid);
+    }
+}
+
 /* P5: whatever else is in the request. */
 static void an_answer_does_not_depend_on_the_others(void **state)
 {
@@ -563,6 +613,7 @@ int main(void)
         cmocka_unit_test(what_nobody_uses_is_not_missed),
         cmocka_unit_test(a_later_version_changes_nothing),
         cmocka_unit_test(a_model_keeps_them),
+        cmocka_unit_test(a_wild_covariate_harms_nobody_else),
         cmocka_unit_test(an_answer_does_not_depend_on_the_others),
         cmocka_unit_test(a_stopped_training_goes_on_to_the_same_model),
         cmocka_unit_test(a_fingerprint_covers_them),

@@ -170,6 +170,38 @@ static void all_together(void **state)
     check_fleet(GROUP_JOINT);
 }
 
+/* Wherever it stands, the model can be kept and its neighbour is well; unless it is among
+ * the newest, which are repeated or averaged, so is its own series. */
+static void one_enormous_value_spoils_nothing(void **state)
+{
+    (void)state;
+    static const double sizes[] = {1e40, -1e160, 1e300};
+    static const size_t places[] = {100, 220, ROWS - 2};
+    double values[2 * P * QUANTILES], again[2 * P * QUANTILES];
+    struct model_answer answers[2];
+    for (size_t i = 0; i < 2 * 3 * 3; i++) {
+        struct grid grid = small_grid(ROWS, 2, 0.1);
+        grid.values[places[i % 3] * 2] = sizes[i / 3 % 3];
+        struct model_spec spec = small_spec(i / 9 ? GROUP_JOINT : GROUP_EACH);
+        small_set(&spec, "epochs", "1");
+        struct err err = {0};
+        struct model *const m = model_train(&grid, &spec, NULL, &err);
+        assert_ok(m ? 0 : -1, &err);
+        ask(m, &grid, values, answers);
+        for (size_t j = 1; j < 2 * P * QUANTILES; j += QUANTILES)
+            if (j > P * QUANTILES)
+                assert_true(fabs(values[j] - 40) < 5);
+            else if (places[i % 3] < ROWS - 2)
+                assert_true(fabs(values[j] - 20) < 5);
+        struct model *const kept = copy_of(m, MODEL_FORMAT, MODEL_FORMAT);
+        ask(kept, &grid, again, answers);
+        assert_memory_equal(again, values, sizeof values);
+        model_free(kept);
+        model_free(m);
+        grid_fini(&grid);
+    }
+}
+
 /* The columns of a kind and those of another after them; of the same kind, one alone. */
 static struct grid some_of(const struct grid *grid, enum kind kind, enum kind beside)
 {
@@ -280,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_by_itself),
         cmocka_unit_test(all_together),
+        cmocka_unit_test(one_enormous_value_spoils_nothing),
         cmocka_unit_test(a_healthy_series_does_not_notice),
         cmocka_unit_test(models_of_format_2_are_read),
         cmocka_unit_test(models_of_format_3_are_read),
