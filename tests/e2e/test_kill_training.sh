@@ -2,11 +2,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # kill -9 and SIGTERM during a training: after the restart the job goes on from its last
-# checkpoint, to the same weights as an undisturbed run.  POINTS says when: "fit:2 refit:1".
+# checkpoint, to the same weights and forecast as an undisturbed run; of series that a plan
+# and the hour move, as the forecaster knows.  POINTS says when: "fit:2 refit:1".
 . "$(dirname "$0")/lib.sh"
 
-tones 700 3 >"$tmp/wave.csv"
-definition='{"select": "load", "step": "1h", "lookback": 96, "horizon": 24,
+# The plan is known for a day more than the series.
+tones 700 3 | awk -F, -v OFS=, -v plan="$tmp/plan.json" '
+    function planned(i) { return int(i / 6) * 7919 % 100 < 30 }
+    NR == 1 { print; next }
+    {
+        if (NR == 2) printf "{\"known\": \"always\", \"from\": %s000, \"step\": \"1h\", \"values\": [", $1 >plan
+        for (s = 2; s <= NF; s++)
+            $s += 2 * planned(NR) + ($1 % 86400 < 28800 ? 1.5 : 0)
+        printf "%d, ", planned(NR) >plan
+        print
+    }
+    END { for (i = 1; i <= 24; i++) printf "%s%d", (i > 1 ? ", " : ""), planned(NR + i) >plan; print "]}" >plan }
+' >"$tmp/wave.csv"
+definition='{"select": "load", "step": "1h", "lookback": 96, "horizon": 24, "covariates": ["plan"],
   "settings": {"epochs": 5, "patience": 5, "steps_per_epoch": '${STEPS:-200}', "batch": 4,
                "learning_rate": 0.002}}'
 
@@ -17,6 +30,7 @@ begin() {
     start
     request POST "/v1/import?history=true" -H 'Content-Type: text/csv' \
         --data-binary @"$tmp/wave.csv"
+    put /v1/covariates/plan "@$tmp/plan.json"
     put /v1/forecasters/load "$definition"
     post /v1/forecasters/load/train ''
     id=$(value .id)
@@ -62,7 +76,7 @@ disturbed() {
     check "$1: the checkpoint is gone" \
         [ "$(find "$tmp/state/checkpoints" -type f | wc -l)" = 0 ]
     get /v1/forecasters/load/forecast
-    check "$1: the forecast is served" [ "$status" = 200 ]
+    check "$1: and so is the forecast" [ "$(value "$numbers")" = "$forecast" ]
     stop
 }
 
@@ -71,8 +85,15 @@ begin
 check "an undisturbed training ends" wait_for 240 job_ended "$id"
 check "well" is .state done
 check "the network serves" [ "$(value .result.params)" -gt 0 ]
+check "with what is known in advance" is \
+    '[.result.covariates[] | select(.series > 0) | .name] | sort | join(" ")' "calendar.hour plan"
 hash=$(value .result.hash)
 check "its model has a hash" [ ${#hash} = 64 ]
+get /v1/forecasters/load/forecast
+numbers='[.forecasts[] | .series, .candidates, .covariates, .values] | tojson'
+forecast=$(value "$numbers")
+check "it forecasts by the network and the plan" is \
+    '[.forecasts[] | .served and any(.candidates[]; .candidate == "frwkv") and (.covariates | sort == ["calendar.hour", "plan"])] | all' true
 stop
 disturbed KILL
 disturbed TERM
