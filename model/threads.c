@@ -14,20 +14,32 @@
  * A training step is a few hundred short jobs, so whoever waits first looks for about a
  * tenth of a millisecond and only then sleeps.
  *
- * `ticket` hands out the blocks: the number of the job in its high half, the blocks
- * not yet taken in its low half.  A taker reads ticket, then job and ctx, then takes a
- * block by compare-and-swap: if that succeeds, the job was not finished in between and
- * what was read belongs to it.  So nobody has to wait for a worker that sleeps.
+ * Each thread has a share of the blocks, the same part of every job, and takes from the
+ * others' only when its own is done: what it wrote in one job it mostly reads in the next,
+ * from its own cache.
+ *
+ * A share's `ticket` hands out its blocks: the number of the job in its high half, the
+ * blocks not yet taken in its low half.  A taker reads ticket, then job, ctx and first,
+ * then takes a block by compare-and-swap: if that succeeds, the job was not finished in
+ * between and what was read belongs to it.  So nobody has to wait for a worker that sleeps.
  */
-enum { SPINS = 2000 };
+enum { SPINS = 2000, APART = 128 }; /* bytes: no two of these in one line of a cache */
+
+struct share {
+    _Atomic uint64_t ticket;
+    _Atomic uint32_t end; /* the block after its last */
+    unsigned char apart[APART - 16];
+};
 
 struct threads {
-    size_t workers;
-    pthread_t *thread;
+    size_t count; /* the caller's own included */
+    struct worker *worker;
+    struct share *share; /* (count) */
 
-    _Atomic uint64_t ticket;
+    _Atomic uint32_t number; /* of the job; set last */
     _Atomic(threads_job *) job;
     _Atomic(void *) ctx;
+    unsigned char apart[APART];
     _Atomic uint32_t left; /* blocks not done yet */
 
     pthread_mutex_t lock;
@@ -37,16 +49,17 @@ struct threads {
     _Atomic bool stopping;
 };
 
+struct worker {
+    struct threads *pool;
+    size_t self;
+    pthread_t thread;
+};
+
 static void relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #endif
-}
-
-static bool nothing_to_take(struct threads *pool)
-{
-    return (uint32_t)atomic_load(&pool->ticket) == 0;
 }
 
 static void block_done(struct threads *pool)
@@ -58,40 +71,49 @@ static void block_done(struct threads *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* Takes and does blocks until there are none. */
-static void work(struct threads *pool)
+static void take_share(struct threads *pool, struct share *share)
 {
-    uint64_t ticket = atomic_load(&pool->ticket);
+    uint64_t ticket = atomic_load(&share->ticket);
     while ((uint32_t)ticket > 0) {
         threads_job *const job = atomic_load(&pool->job);
         void *const ctx = atomic_load(&pool->ctx);
-        if (!atomic_compare_exchange_strong(&pool->ticket, &ticket, ticket - 1))
+        const uint32_t end = atomic_load(&share->end);
+        if (!atomic_compare_exchange_strong(&share->ticket, &ticket, ticket - 1))
             continue;
-        job(ctx, (uint32_t)ticket - 1);
+        job(ctx, end - (uint32_t)ticket);
         block_done(pool);
-        ticket = atomic_load(&pool->ticket);
+        ticket = atomic_load(&share->ticket);
     }
 }
 
-static void sleep_until_woken(struct threads *pool)
+/* Takes and does blocks until there are none, its own first. */
+static void work(struct threads *pool, size_t self)
+{
+    for (size_t i = 0; i < pool->count; i++)
+        take_share(pool, &pool->share[(self + i) % pool->count]);
+}
+
+static void sleep_past(struct threads *pool, uint32_t seen)
 {
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->asleep, 1);
-    while (nothing_to_take(pool) && !atomic_load(&pool->stopping))
+    while (atomic_load(&pool->number) == seen && !atomic_load(&pool->stopping))
         pthread_cond_wait(&pool->woken, &pool->lock);
     atomic_fetch_sub(&pool->asleep, 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void *worker(void *arg)
+static void *worker_main(void *arg)
 {
-    struct threads *const pool = arg;
-    while (!atomic_load(&pool->stopping)) {
-        work(pool);
-        for (int i = 0; i < SPINS && nothing_to_take(pool); i++)
+    const struct worker *const worker = arg;
+    struct threads *const pool = worker->pool;
+    for (uint32_t seen = 0; !atomic_load(&pool->stopping);) {
+        for (int i = 0; i < SPINS && atomic_load(&pool->number) == seen; i++)
             relax();
-        if (nothing_to_take(pool))
-            sleep_until_woken(pool);
+        if (atomic_load(&pool->number) == seen)
+            sleep_past(pool, seen);
+        seen = atomic_load(&pool->number);
+        work(pool, worker->self);
     }
     return NULL;
 }
@@ -101,14 +123,18 @@ struct threads *threads_start(size_t count)
     if (count <= 1)
         return NULL;
     struct threads *const pool = mem_new(1, sizeof *pool);
-    pool->thread = mem_new(count - 1, sizeof *pool->thread);
+    pool->worker = mem_new(count, sizeof *pool->worker);
+    pool->share = mem_new(count, sizeof *pool->share);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->woken, NULL);
     pthread_cond_init(&pool->finished, NULL);
     /* With fewer workers than asked for, the others do all the blocks. */
-    while (pool->workers < count - 1 &&
-           !pthread_create(&pool->thread[pool->workers], NULL, worker, pool))
-        pool->workers++;
+    for (pool->count = 1; pool->count < count; pool->count++) {
+        struct worker *const worker = &pool->worker[pool->count];
+        *worker = (struct worker){.pool = pool, .self = pool->count};
+        if (pthread_create(&worker->thread, NULL, worker_main, worker))
+            break;
+    }
     return pool;
 }
 
@@ -125,12 +151,13 @@ void threads_stop(struct threads *pool)
         return;
     atomic_store(&pool->stopping, true);
     wake_all(pool);
-    for (size_t i = 0; i < pool->workers; i++)
-        pthread_join(pool->thread[i], NULL);
+    for (size_t i = 1; i < pool->count; i++)
+        pthread_join(pool->worker[i].thread, NULL);
     pthread_cond_destroy(&pool->finished);
     pthread_cond_destroy(&pool->woken);
     pthread_mutex_destroy(&pool->lock);
-    free(pool->thread);
+    free(pool->share);
+    free(pool->worker);
     free(pool);
 }
 
@@ -156,13 +183,18 @@ void threads_run(struct threads *pool, size_t blocks, threads_job *job, void *ct
         return;
     }
     assert(blocks <= UINT32_MAX);
-    const uint64_t number = (atomic_load(&pool->ticket) >> 32) + 1;
+    const uint32_t number = atomic_load(&pool->number) + 1;
     atomic_store(&pool->job, job);
     atomic_store(&pool->ctx, ctx);
     atomic_store(&pool->left, (uint32_t)blocks);
-    atomic_store(&pool->ticket, number << 32 | blocks);
+    for (size_t i = 0, from = 0, end; i < pool->count; i++, from = end) {
+        end = blocks * (i + 1) / pool->count;
+        atomic_store(&pool->share[i].end, (uint32_t)end);
+        atomic_store(&pool->share[i].ticket, (uint64_t)number << 32 | (end - from));
+    }
+    atomic_store(&pool->number, number);
     if (atomic_load(&pool->asleep))
         wake_all(pool);
-    work(pool);
+    work(pool, 0);
     wait_for_the_rest(pool);
 }
