@@ -160,6 +160,33 @@ static int load_chunk(struct slice *slice, const struct chunk_row *chunk, struct
     return status;
 }
 
+static void carry(struct slice *slice, uint32_t id, const struct sample *samples,
+                  size_t count)
+{
+    struct batch_samples *const all = &slice->carry;
+    batch_samples_reserve(all, all->count + count);
+    for (size_t i = 0; i < count; i++, all->count++) {
+        all->id[all->count] = id;
+        all->time_ms[all->count] = samples[i].time_ms;
+        all->value[all->count] = samples[i].value;
+    }
+}
+
+/* A chunk that cannot be read stays as it is, and what falls into it in the head; what
+ * lies around it must not stay for ever. */
+static ssize_t add_around(struct slice *slice, uint32_t id, const struct group *group)
+{
+    const struct sample *const samples = group->samples;
+    const size_t from = samples_before(samples, group->count, group->chunk->first_ms);
+    const size_t to = samples_before(samples, group->count, group->chunk->last_ms + 1);
+    const size_t after = group->count - to;
+    const size_t stay = staying(slice, group, after, after);
+    add_chunks(slice, id, samples, from);
+    carry(slice, id, samples + from, to - from);
+    add_chunks(slice, id, samples + to, after - stay);
+    return (ssize_t)stay;
+}
+
 /* How many of the group's newest samples stay, or -1. */
 static ssize_t add_group(struct slice *slice, uint32_t id, const struct group *group,
                          struct err *err)
@@ -171,8 +198,11 @@ static ssize_t add_group(struct slice *slice, uint32_t id, const struct group *g
         add_chunks(slice, id, group->samples, group->count - stay);
         return (ssize_t)stay;
     }
-    if (load_chunk(slice, group->chunk, err))
-        return -1;
+    struct err failure = {0};
+    if (load_chunk(slice, group->chunk, &failure))
+        return failure.code == ERR_CORRUPT
+                   ? add_around(slice, id, group)
+                   : err_set(err, failure.code, "%s", failure.msg);
     const size_t total = merge(slice, slice->scan.sample, group->chunk->samples,
                                group->samples, group->count);
     size_t newer = 0;
@@ -228,40 +258,27 @@ static ssize_t add_groups(struct slice *slice, uint32_t id, const struct sample 
     return stay;
 }
 
-static void carry(struct slice *slice, uint32_t id, const struct sample *samples,
-                  size_t count)
-{
-    struct batch_samples *const all = &slice->carry;
-    batch_samples_reserve(all, all->count + count);
-    for (size_t i = 0; i < count; i++, all->count++) {
-        all->id[all->count] = id;
-        all->time_ms[all->count] = samples[i].time_ms;
-        all->value[all->count] = samples[i].value;
-    }
-}
-
-/* A chunk that cannot be read stays as it is, and what would go into it in the head. */
+/* Where a chunk's row is damaged nobody knows what goes into it: all stays in the head. */
 static int add_samples(struct slice *slice, uint32_t id, const struct sample *samples,
                        size_t count, bool squeeze, struct err *err)
 {
     const size_t chunks = slice->chunks.count, replaced = slice->replaced.count;
     const size_t bytes = slice->bytes.len;
-    const size_t windows = slice->windows.count, rolled = slice->rolled.len;
+    const size_t carried = slice->carry.count;
     struct err failure = {0};
     ssize_t stay = -1;
     slice->fresh.count = 0;
     if (load_rows(slice, id, samples[0].time_ms, INT64_MAX, &failure) == 0)
         stay = add_groups(slice, id, samples, count, squeeze, &failure);
-    if (stay >= 0 && slice_roll(slice, id, replaced, &failure))
-        stay = -1;
+    if (stay >= 0 && slice_roll(slice, id, chunks, replaced, err))
+        return -1;
     if (stay < 0) {
         if (failure.code != ERR_CORRUPT)
             return err_set(err, failure.code, "%s", failure.msg);
         slice->chunks.count = chunks;
         slice->replaced.count = replaced;
         slice->bytes.len = bytes;
-        slice->windows.count = windows;
-        slice->rolled.len = rolled;
+        slice->carry.count = carried;
         stay = (ssize_t)count;
     }
     if (slice->chunks.count > chunks)

@@ -70,8 +70,10 @@ struct slice {
 };
 
 /* Makes the windows anew that the new chunks of a series lie in, and those they replace:
- * slice->replaced from that place on. */
-int slice_roll(struct slice *slice, uint32_t id, size_t replaced_from, struct err *err);
+ * slice->chunks and slice->replaced from these places on.  A window that cannot be read
+ * stays as it is, and the chunks are not rolled. */
+int slice_roll(struct slice *slice, uint32_t id, size_t chunks_from, size_t replaced_from,
+               struct err *err);
 
 /* Forgets what was to be in the head. */
 void slice_unsettle(struct slice *slice);

@@ -73,32 +73,62 @@ static bool span(const struct slice *slice, const struct chunk_row *gone, size_t
     return true;
 }
 
-int slice_roll(struct slice *slice, uint32_t id, size_t replaced_from, struct err *err)
+/* The window without what goes and with what is new: fresh from *at on. */
+static int remake(struct slice *slice, uint32_t id, uint32_t window,
+                  const struct chunk_row *gone, size_t gone_count, size_t *at,
+                  struct err *err)
+{
+    const struct summaries *const fresh = &slice->fresh;
+    const int64_t begin_ms = rollup_begin_ms(window);
+    const int64_t end_ms = rollup_begin_ms(window + 1);
+    const size_t begin = *at;
+    while (*at < fresh->count && fresh->at[*at].first_ms < end_ms)
+        ++*at;
+    bool touched = *at > begin;
+    for (size_t i = 0; i < gone_count; i++)
+        touched |=
+            gone[i].rolled && gone[i].first_ms < end_ms && gone[i].last_ms >= begin_ms;
+    if (!touched)
+        return 0;
+    slice->old.count = 0;
+    if (rollup_scan_read(&slice->rollups, id, begin_ms, end_ms, &slice->old, err))
+        return -1;
+    merge(&slice->both, &slice->old, gone, gone_count, fresh->at + begin, *at - begin);
+    add_window(slice, id, window, &slice->both);
+    return 0;
+}
+
+/* Their samples are there to be read, whatever became of their hours. */
+static void leave_loose(struct slice *slice, size_t chunks_from)
+{
+    struct new_chunk *const chunk = slice->chunks.at;
+    for (size_t i = chunks_from; i < slice->chunks.count; i++)
+        chunk[i].row.rolled = false;
+    slice->fresh.count = 0;
+}
+
+int slice_roll(struct slice *slice, uint32_t id, size_t chunks_from, size_t replaced_from,
+               struct err *err)
 {
     const struct chunk_row *const gone =
         (const struct chunk_row *)slice->replaced.at + replaced_from;
     const size_t gone_count = slice->replaced.count - replaced_from;
-    const struct summaries *const fresh = &slice->fresh;
+    const size_t windows = slice->windows.count, rolled = slice->rolled.len;
     uint32_t window, last;
     if (!span(slice, gone, gone_count, &window, &last))
         return 0;
-    for (size_t f = 0; window <= last; window++) {
-        const int64_t begin_ms = rollup_begin_ms(window);
-        const int64_t end_ms = rollup_begin_ms(window + 1);
-        const size_t begin = f;
-        while (f < fresh->count && fresh->at[f].first_ms < end_ms)
-            f++;
-        bool touched = f > begin;
-        for (size_t i = 0; i < gone_count; i++)
-            touched |= gone[i].rolled && gone[i].first_ms < end_ms &&
-                       gone[i].last_ms >= begin_ms;
-        if (!touched)
+    for (size_t at = 0; window <= last; window++) {
+        struct err failure = {0};
+        if (remake(slice, id, window, gone, gone_count, &at, &failure) == 0)
             continue;
-        slice->old.count = 0;
-        if (rollup_scan_read(&slice->rollups, id, begin_ms, end_ms, &slice->old, err))
-            return -1;
-        merge(&slice->both, &slice->old, gone, gone_count, fresh->at + begin, f - begin);
-        add_window(slice, id, window, &slice->both);
+        if (failure.code != ERR_CORRUPT)
+            return err_set(err, failure.code, "%s", failure.msg);
+        if (slice->fresh.count == 0)
+            continue;
+        leave_loose(slice, chunks_from);
+        slice->windows.count = windows;
+        slice->rolled.len = rolled;
+        return slice_roll(slice, id, chunks_from, replaced_from, err);
     }
     return 0;
 }

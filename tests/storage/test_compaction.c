@@ -262,15 +262,63 @@ static void a_damaged_chunk_is_never_served(void **state)
         free(samples);
         assert_holds(fixture->store, "b", CHUNK);
         /* Sent again it is stored again, and stays in the log. */
+        assert_int_equal(atomic_load(&fixture->store->head.samples), reopened * CHUNK);
         put(fixture->store, "a", CHUNK, 2 * CHUNK);
         put(fixture->store, "a", 3 * CHUNK, 4 * CHUNK);
         compact(fixture->store);
         reopen(fixture);
     }
-    assert_int_equal(ask(fixture, "SELECT count(*) FROM chunks WHERE series = 1"), 3);
+    /* What came after it is in a chunk. */
+    assert_int_equal(ask(fixture, "SELECT count(*) FROM chunks WHERE series = 1"), 4);
     ask(fixture, "DELETE FROM chunks WHERE series = 1 AND first_ms = 16000");
     reopen(fixture);
     assert_holds(fixture->store, "a", 4 * CHUNK);
+}
+
+/* The newest chunk, a beginning, is damaged: what comes goes around it for years. */
+static void a_damaged_chunk_does_not_fill_the_head(void **state)
+{
+    enum { PART = CHUNK - 1, BATCH = 5, BATCHES = 100 };
+    struct fixture *const fixture = *state;
+    fixture->folder.options.head_samples_max = 2 * PART; /* nothing is left to stay */
+    reopen(fixture);
+    for (size_t i = BATCH; i < BATCH + PART; i += BATCH)
+        put(fixture->store, "a", i, i + BATCH);
+    compact(fixture->store);
+    assert_int_equal(ask(fixture, "SELECT samples FROM chunks"), PART);
+    ask(fixture, "UPDATE chunk_data SET bytes = CAST(substr(bytes, 1, 40) || x'ff00' || "
+                 "substr(bytes, 43) AS BLOB)");
+    /* Before it, and into it once more. */
+    put(fixture->store, "a", 0, BATCH);
+    put(fixture->store, "a", BATCH, BATCH + 1);
+    for (size_t i = BATCH + PART; i < (size_t)BATCH * BATCHES; i += BATCH) {
+        put(fixture->store, "a", i, i + BATCH);
+        if (atomic_load(&fixture->store->head.samples) > PART)
+            compact(fixture->store);
+    }
+    for (int i = 0; i < 2; i++)
+        compact(fixture->store);
+    assert_in_range(atomic_load(&fixture->store->head.samples), 1, PART);
+    assert_in_range(ask(fixture, "SELECT count(*) FROM chunks"),
+                    BATCH * BATCHES / CHUNK / 2, BATCH * BATCHES / CHUNK * 2);
+    ask(fixture, "DELETE FROM chunks WHERE first_ms = 5000");
+    for (int reopened = 0; reopened < 2; reopened++) {
+        reopen(fixture);
+        struct err err = {0};
+        struct sample *samples;
+        size_t count, at = 0;
+        assert_ok(store_read(fixture->store, "a", INT64_MIN, INT64_MAX, AS_OF_NOW, 0,
+                             &samples, &count, &err),
+                  &err);
+        assert_int_equal(count, BATCH * BATCHES - PART + 1);
+        for (size_t i = 0; i < (size_t)BATCH * BATCHES; i++)
+            if (i <= BATCH || i >= BATCH + PART) {
+                assert_int_equal(samples[at].time_ms, (int64_t)i * STEP_MS);
+                assert_true(samples[at++].value == value_at(i));
+            }
+        free(samples);
+        compact(fixture->store);
+    }
 }
 
 static void a_damaged_row_is_refused(void **state)
@@ -437,11 +485,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(whole_chunks_leave_the_head),    TEST(a_reader_sees_what_moves_meanwhile),
-        TEST(late_samples_find_their_chunks), TEST(a_crowd_is_compacted_early),
-        TEST(ranges_and_limits_span_both),    TEST(a_damaged_chunk_is_never_served),
-        TEST(a_damaged_row_is_refused),       TEST(a_full_disk_stops_a_pass),
+        TEST(whole_chunks_leave_the_head),
+        TEST(a_reader_sees_what_moves_meanwhile),
+        TEST(late_samples_find_their_chunks),
+        TEST(a_crowd_is_compacted_early),
+        TEST(ranges_and_limits_span_both),
+        TEST(a_damaged_chunk_is_never_served),
+        TEST(a_damaged_row_is_refused),
+        TEST(a_full_disk_stops_a_pass),
         TEST(files_of_past_versions_open),
+        TEST(a_damaged_chunk_does_not_fill_the_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

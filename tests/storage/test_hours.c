@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "base/zone.h"
+#include "storage/rollup.h"
 #include "storage/sql.h"
 #include "storage/store.h"
 #include "tests/storage/folder.h"
@@ -345,12 +346,81 @@ static void damaged_hours_are_never_served(void **state)
     folder_fini(&folder);
 }
 
+/* Sends samples [from, to) of the first series, and compacts. */
+static void send_range(struct store *store, size_t from, size_t to, double value)
+{
+    struct store_batch *const batch = store_batch_new();
+    const uint32_t series = store_batch_series(batch, NAMES[0]);
+    for (size_t i = from; i < to; i++)
+        store_batch_add(batch, series, START_MS + (int64_t)i * STEP_MS, value);
+    struct err err = {0};
+    struct store_counts counts;
+    assert_ok(store_append_wait(store, batch, &counts, &err), &err);
+    assert_ok(store_compact(store, &err), &err);
+}
+
+static void assert_mean(struct store *store, int64_t hour, double want)
+{
+    const struct store_grid_wish wish = {.names = NAMES,
+                                         .count = 1,
+                                         .start_ms = START_MS + hour * HOUR_MS,
+                                         .step_ms = HOUR_MS,
+                                         .rows = 1,
+                                         .as_of_ms = AS_OF_NOW};
+    struct grid grid;
+    struct err err = {0};
+    assert_ok(store_grid(store, &wish, &grid, &err), &err);
+    assert_close(grid.values[0], want, 1e-12);
+    grid_fini(&grid);
+}
+
+/* A chunk across two windows, the second of which is damaged: what comes goes into
+ * chunks for years, and what is sent once more counts. */
+static void damaged_hours_do_not_fill_the_head(void **state)
+{
+    (void)state;
+    enum { CHUNK = 4 * AN_HOUR };
+    struct folder folder;
+    folder_init(&folder);
+    folder.options.chunk_samples = CHUNK;
+    folder.options.compact_samples = 0;
+    struct store *const store = folder_open(&folder);
+    const int64_t border_ms = rollup_begin_ms(rollup_window(START_MS) + 1);
+    const size_t border = (size_t)((border_ms - START_MS) / STEP_MS);
+    send_range(store, border - CHUNK / 2, border + CHUNK / 2, 1);
+    char *const damage =
+        mem_printf("UPDATE rollups SET bytes = CAST(substr(bytes, 1, 30) || x'7f7f7f' || "
+                   "substr(bytes, 34) AS BLOB) WHERE id & 1048575 = %u",
+                   rollup_window(border_ms));
+    tamper(&folder, damage);
+    free(damage);
+    for (size_t i = border + CHUNK / 2; i < border + 600 * AN_HOUR; i += CHUNK)
+        send_range(store, i, i + CHUNK, 2);
+    assert_int_equal(atomic_load(&store->head.samples), 0);
+    const int64_t before = (border_ms - START_MS) / HOUR_MS - 1;
+    for (int round = 0; round < 3; round++) {
+        assert_mean(store, before, 1 + round);
+        assert_mean(store, before + 500, 2);
+        send_range(store, border - CHUNK / 2, border + CHUNK / 2, 2 + round);
+        assert_int_equal(atomic_load(&store->head.samples), 0);
+    }
+    char found[400] = "";
+    struct store_verified verified;
+    struct err err = {0};
+    assert_ok(store_verify(folder.uri, note, found, &verified, &err), &err);
+    assert_int_equal(verified.findings, 1);
+    assert_non_null(strstr(found, "hours of series 1 from"));
+    store_close(store);
+    folder_fini(&folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hours_are_what_their_samples_are),
         cmocka_unit_test(days_of_a_zone_are_too),
         cmocka_unit_test(damaged_hours_are_never_served),
+        cmocka_unit_test(damaged_hours_do_not_fill_the_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
