@@ -22,8 +22,8 @@
 enum {
     PER_BATCH = 50,
     SERIES = 4,
-    KEPT = 200, /* batches that are looked at */
-    FORGETFUL_ROUNDS = 5,
+    KEPT = 200,            /* batches that are looked at */
+    FORGETFUL_ROUNDS = 50, /* at most: it ends with the first loss */
 };
 
 /* Sample i of a run: a new instant of its series, or every seventh an old one again. */
@@ -212,7 +212,7 @@ static size_t kill_rounds(const struct habit *habit)
         folder.options.durability = DURABILITY_NORMAL;
     uint64_t next = 0;
     size_t missing = 0;
-    for (long round = 0; round < rounds; round++) {
+    for (long round = 0; round < rounds && missing == 0; round++) {
         next = run_and_kill(&folder, habit, next,
                             (struct rng_stream){.seed = 11, .step = (uint32_t)round});
         struct store *const store = folder_open(&folder);
