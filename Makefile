@@ -131,7 +131,7 @@ FROM_MAKE := BUILD=$(BUILD) FRWKVD=$(BUILD)/frwkvd $(if $(SAN),TEST_TIMEOUT=900 
 
 test: $(BUILD)/packages-test
 	@$(MAKE) -s --no-print-directory -j$(JOBS) $(BUILD)/frwkvd $(BUILD)/fleet $(UNIT) $(REPLAY) $(GOLDEN) $(UNDER)
-	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/ids.sh tests/peers.sh \
+	@$(FROM_MAKE) tests/run tests/layers.sh tests/banned.sh tests/ids.sh tests/peers.sh tests/statuses.sh \
 	    tests/golden/golden.sh $(filter-out %/float_crossing,$(UNIT)) $(REPLAY) $(sort $(wildcard tests/e2e/test_*.sh))
 
 # The demo has two minutes of the machine to itself.
