@@ -19,6 +19,7 @@ remote_write: /api/v1/write, /api/v1/push
   401 | no credentials, or wrong ones | api/test_statuses.c | test_refused_by_head
   405 | another method | api/test_remote_write.c | test_statuses
   413 | larger than the limit, packed or not | api/test_remote_write.c | test_statuses
+  413 | more samples than memory would ever have room for | api/test_remote_write.c | test_busy
   415 | another encoding, type or schema | api/test_remote_write.c | test_statuses
   500 | a failure of ours | api/test_statuses.c | test_table
   503 | memory for samples is full | api/test_remote_write.c | test_busy

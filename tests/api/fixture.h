@@ -62,8 +62,10 @@ static inline void fixture_start(struct fixture *f)
     options.clock = clock;
     if (f->queue_samples_max)
         options.queue_samples_max = f->queue_samples_max;
-    if (f->head_samples_max)
+    if (f->head_samples_max) {
         options.head_samples_max = f->head_samples_max;
+        options.compact_samples = 0; /* nothing makes room again */
+    }
     f->store = store_open(uri, &options, &err);
     free(uri);
     if (!f->store)
@@ -91,6 +93,22 @@ static inline void fixture_restart(struct fixture *f)
 {
     fixture_stop(f);
     fixture_start(f);
+}
+
+/* Restarts with memory for 4 * quarter samples, and fills what is left of it: any more are too many, and
+ * more than quarter at once ever are. */
+static inline void fixture_fill_head(struct fixture *f, int quarter)
+{
+    f->head_samples_max = 4 * (size_t)quarter;
+    fixture_restart(f);
+    struct err err = {0};
+    for (int i = 0; !err.code; i++) {
+        struct store_batch *const batch = store_batch_new();
+        struct store_counts counts;
+        store_batch_add(batch, store_batch_series(batch, "fill"), i, 1);
+        if (store_append_wait(f->store, batch, &counts, &err))
+            assert_int_equal(err.code, ERR_BUSY);
+    }
 }
 
 static inline int fixture_setup(void **state)

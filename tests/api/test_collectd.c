@@ -106,8 +106,7 @@ static void test_statuses(void **state)
     a = get(f, collectd_path);
     assert_status(a, 405);
     answer_fini(&a);
-    f->head_samples_max = 1;
-    fixture_restart(f);
+    fixture_fill_head(f, 2);
     a = post(f, collectd_path, LIST("[1,2]", "[]", "[\"a\",\"b\"]", PLUGIN));
     assert_status(a, 503);
     assert_non_null(strcasestr(a.head, "\r\nRetry-After: "));

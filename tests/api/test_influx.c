@@ -212,8 +212,7 @@ static void test_statuses(void **state)
         answer_fini(&a);
     }
     free(large);
-    f->head_samples_max = 1;
-    fixture_restart(f);
+    fixture_fill_head(f, 3);
     for (size_t i = 0; i < 2; i++) {
         a = post(f, paths[i], "m v=1 1\nm v=2 2\nm v=3 3");
         assert_status(a, 503);

@@ -114,8 +114,7 @@ static void test_statuses(void **state)
     a = get(f, put_path);
     assert_status(a, 405);
     answer_fini(&a);
-    f->head_samples_max = 1;
-    fixture_restart(f);
+    fixture_fill_head(f, 2);
     a = post(f, put_path,
              "[{\"metric\":\"m\",\"timestamp\":2,\"value\":1},{\"metric\":\"m\","
              "\"timestamp\":3,\"value\":1}]");

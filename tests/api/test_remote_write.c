@@ -258,8 +258,7 @@ static void test_cut_off(void **state)
 static void test_busy(void **state)
 {
     struct fixture *const f = *state;
-    f->head_samples_max = 10;
-    fixture_restart(f);
+    fixture_fill_head(f, 20);
     struct page page = {0};
     for (int i = 0; i < 20; i++)
         series_of_one(&page, "up", FIXTURE_NOW - i, 1);
@@ -272,6 +271,15 @@ static void test_busy(void **state)
     assert_int_equal(rejected(f, dialect, "busy"), 20);
     assert_int_equal(rejected(f, dialect, "not_finite"), 1);
     assert_books_close(f, dialect, 21);
+    /* What would never fit is not to be sent again. */
+    for (int i = 0; i < 21; i++)
+        series_of_one(&page, "up", FIXTURE_NOW - i, 1);
+    a = send_page(f, &page);
+    assert_status(a, 413);
+    assert_null(strcasestr(a.head, "\r\nRetry-After: "));
+    assert_non_null(strstr(a.body, "batch: at most 20 samples at once, got 21"));
+    answer_fini(&a);
+    assert_books_close(f, dialect, 42);
 }
 
 /* vmagent and Cortex' friends know the other path. */
