@@ -9,7 +9,7 @@
 #include "storage/sql.h"
 #include "storage/store.h"
 
-enum { CARRY_IDS = 1 << 20, RETRY_AFTER_MS = 1000, PAUSE_MS = 5 };
+enum { CARRY_IDS = 1 << 20, RETRY_AFTER_MS = 1000, PAUSE_MS = 5, LOOK_AFTER_MS = 100 };
 
 /* Retention looks at everything, and nothing is kept to the minute. */
 enum { RETAIN_EVERY_MS = 3600000, RETAIN_FIRST_MS = 60000 };
@@ -106,13 +106,25 @@ static bool writer_waits(struct writer *writer)
     return yes;
 }
 
+static int nothing_in(struct store *store, void *arg, struct err *err)
+{
+    (void)store;
+    (void)arg;
+    (void)err;
+    return 0;
+}
+
 /* While there is room for it in the head.  With much in the write-ahead log that cannot
- * be moved, nothing is added to it. */
+ * be moved, nothing is added to it; only after a commit does the writer see that it can
+ * again, and nobody else may have one. */
 int compactor_give_way(struct store *store, struct err *err)
 {
     while (atomic_load(&store->writer.wal_bytes) > store->options.wal_bytes_max / 2 &&
-           !closing(&store->compactor))
-        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
+           !closing(&store->compactor)) {
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_AFTER_MS * 1000000}, NULL);
+        if (writer_call(store, nothing_in, NULL, err))
+            return -1;
+    }
     while (writer_waits(&store->writer) && !closing(&store->compactor) &&
            !asked(&store->compactor) &&
            atomic_load(&store->head.samples) < store->options.head_samples_max / 2)

@@ -383,6 +383,48 @@ static void a_long_reader_cannot_fill_the_disk(void **state)
     assert_int_equal(samples_of(fixture->store, "x"), next);
 }
 
+static void *compact_on(void *store)
+{
+    struct err err = {0};
+    if (store_compact(store, &err))
+        print_error("%s\n", err.msg);
+    return err.code == ERR_NONE ? store : NULL;
+}
+
+/* A pass that waits for the reader goes on after it, though nothing comes. */
+static void a_long_reader_does_not_stop_the_compactor(void **state)
+{
+    enum { MB = 1 << 20, GROUP = 50000 };
+    struct fixture *const fixture = *state;
+    fixture->folder.options.wal_bytes_max = 16 * MB;
+    fixture->folder.options.head_samples_max = 100000000;
+    fixture->folder.options.compact_samples = 0;
+    struct store *const store = fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    assert_ok(append(store, "x", 0, 10, &err), &err);
+    sqlite3 *const reader = store_reader_take(store, &err);
+    int64_t rows;
+    assert_ok(sql_exec(reader, "BEGIN", &err), &err);
+    assert_ok(sql_value(reader, &err, &rows, "SELECT count(*) FROM log", ""), &err);
+    for (int64_t i = 0; atomic_load(&store->writer.wal_bytes) <= 8 * MB; i++)
+        assert_ok(append(store, "x", 10 + i * GROUP, GROUP, &err), &err);
+    const uint64_t commits = atomic_load(&store->writer.commits);
+    pthread_t thread;
+    pthread_create(&thread, NULL, compact_on, store);
+    while (atomic_load(&store->writer.commits) == commits)
+        sched_yield(); /* it has begun */
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    assert_true(atomic_load(&store->head.samples) > GROUP);
+    assert_ok(sql_exec(reader, "ROLLBACK", &err), &err);
+    alarm(20); /* it would never come back */
+    void *fine;
+    pthread_join(thread, &fine);
+    alarm(0);
+    assert_ptr_equal(fine, store);
+    assert_true(atomic_load(&store->head.samples) < 2048);
+    store_reader_give(store, reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +439,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_commit_counts_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failing_write_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_reader_cannot_fill_the_disk, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_long_reader_does_not_stop_the_compactor, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
