@@ -37,11 +37,11 @@ static inline real vector_sum(const vector16 *lanes)
 static inline real vector_dot(const real *a, const real *b, size_t N)
 {
     vector16 lanes = {0};
-    size_t n = 0;
-    for (; n + 16 <= N; n += 16)
+    const size_t whole = N - N % 16;
+    for (size_t n = 0; n < whole; n += 16)
         lanes += *(const vector16 *)(a + n) * *(const vector16 *)(b + n);
     real sum = vector_sum(&lanes);
-    for (; n < N; n++)
+    for (size_t n = whole; n < N; n++)
         sum += a[n] * b[n];
     return sum;
 }
@@ -50,12 +50,12 @@ static inline real vector_dot(const real *a, const real *b, size_t N)
 static inline real vector_dot3(const real *a, const real *b, const real *c, size_t N)
 {
     vector16 lanes = {0};
-    size_t n = 0;
-    for (; n + 16 <= N; n += 16)
+    const size_t whole = N - N % 16;
+    for (size_t n = 0; n < whole; n += 16)
         lanes += *(const vector16 *)(a + n) * *(const vector16 *)(b + n) *
                  *(const vector16 *)(c + n);
     real sum = vector_sum(&lanes);
-    for (; n < N; n++)
+    for (size_t n = whole; n < N; n++)
         sum += a[n] * b[n] * c[n];
     return sum;
 }
