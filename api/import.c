@@ -163,10 +163,8 @@ static int import_open(struct request *req, struct err *err)
     im->now_ms = clock_now_ms(&api->config.clock);
     if (QUERY_READ(req, rules, &im->wish, err))
         return -1;
-    if (im->wish.zone && !(im->zone = zone_load(im->wish.zone, err))) {
-        err_prefix(err, "zone");
+    if (im->wish.zone && !(im->zone = zone_load(im->wish.zone, err)))
         return -1;
-    }
     im->spool = spool_open(api->config.import_folder, err);
     if (im->spool < 0)
         return -1;

@@ -20,7 +20,8 @@ static const char help[] = /* %s: csv_job_help */
     "%s"
     "  --split PROTOCOL    ett-hour; shares such as 0.7,0.1,0.2 (default);\n"
     "                      or last:N, the newest N steps as the test part\n"
-    "  --model LIST        candidates, separated by commas; default all\n";
+    "  --model LIST        candidates, separated by commas; default all: naive,\n"
+    "                      seasonal_naive,drift,profile,in_context,frwkv\n";
 
 enum { CANDIDATES_MAX = 32 };
 
@@ -70,10 +71,8 @@ static int options_read(struct backtest *b, int argc, char **argv, struct err *e
     }
     if (optind < argc)
         return err_set(err, ERR_INVALID, "not an option: %s", argv[optind]);
-    if (model_split_parse(b->split_text, &b->split, err)) {
-        err_prefix(err, "--split");
+    if (model_split_parse(b->split_text, &b->split, err))
         return -1;
-    }
     return csv_job_settle(&b->job, err);
 }
 

@@ -278,9 +278,11 @@ static const struct option *option_find(const char *section, const char *key,
             return &options[i];
     }
     if (known_section)
-        err_set(err, ERR_INVALID, "%s: no such option in [%s]", key, section);
+        err_set(err, ERR_INVALID, "%s: no such option in [%s]; frwkvd.conf(5) lists them",
+                key, section);
     else
-        err_set(err, ERR_INVALID, "[%s]: no such section", section);
+        err_set(err, ERR_INVALID, "[%s]: no such section; frwkvd.conf(5) lists them",
+                section);
     return NULL;
 }
 

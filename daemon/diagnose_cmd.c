@@ -50,10 +50,8 @@ static int options_read(struct diagnose *d, int argc, char **argv, struct err *e
     }
     if (optind < argc)
         return err_set(err, ERR_INVALID, "not an option: %s", argv[optind]);
-    if (model_split_parse(d->split_text, &d->split, err)) {
-        err_prefix(err, "--split");
+    if (model_split_parse(d->split_text, &d->split, err))
         return -1;
-    }
     return csv_job_settle(&d->job, err);
 }
 

@@ -68,7 +68,8 @@ static int run(const char *name, int argc, char **argv)
 /* `help import` is `import --help`. */
 static int help_command(int argc, char **argv)
 {
-    const bool of_one = argc > 1 && strcmp(argv[1], "help") && strcmp(argv[1], "version");
+    const bool of_one = argc > 1 && argv[1][0] != '-' && strcmp(argv[1], "help") &&
+                        strcmp(argv[1], "version");
     if (of_one)
         return run(argv[1], 2, (char *[]){argv[1], (char[]){"--help"}, NULL});
     usage(stdout);

@@ -52,9 +52,9 @@ static int parse_mask(const char *const *names, size_t count, unsigned *mask,
 {
     *mask = names ? 0 : (1u << CANDIDATES) - 1;
     for (size_t i = 0; names && i < count; i++) {
-        const int c = candidate_find(names[i]);
+        const int c = candidate_find(names[i], err);
         if (c < 0)
-            return err_set(err, ERR_INVALID, "model: no candidate \"%.40s\"", names[i]);
+            return -1;
         *mask |= 1u << c;
     }
     return *mask ? 0 : err_set(err, ERR_INVALID, "model: no candidate is named");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/candidate.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "model/effect.h"
@@ -31,12 +32,18 @@ void candidate_forecast(int candidate, const struct candidate_task *task,
     effect_add(task->effect, task->panel, at, count, task->P, y);
 }
 
-int candidate_find(const char *name)
+int candidate_find(const char *name, struct err *err)
 {
-    for (int i = 0; i < CANDIDATES; i++)
+    char names[160] = "";
+    size_t used = 0;
+    for (int i = 0; i < CANDIDATES; i++) {
         if (strcmp(candidates[i].name, name) == 0)
             return i;
-    return -1;
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                                 candidates[i].name);
+    }
+    return err_set(err, ERR_INVALID, "model: must be one of %s, got \"%.40s\"", names,
+                   name);
 }
 
 unsigned candidate_untrained(void)
@@ -45,11 +52,6 @@ unsigned candidate_untrained(void)
     for (int i = 0; i < CANDIDATES; i++)
         mask |= candidates[i].trained ? 0u : 1u << i;
     return mask;
-}
-
-const char *model_candidate(size_t index)
-{
-    return index < CANDIDATES ? candidates[index].name : NULL;
 }
 
 size_t candidate_tail(size_t lookback, size_t season, size_t horizon)

@@ -56,8 +56,8 @@ extern const struct candidate candidates[CANDIDATES];
 void candidate_forecast(int candidate, const struct candidate_task *task,
                         const struct origin *at, size_t count, double *y);
 
-/* Index of a name, or -1. */
-int candidate_find(const char *name);
+/* Index of a name, or -1; the message lists them. */
+int candidate_find(const char *name, struct err *err);
 
 /* The mask of candidates that need no training; bit i is candidate i. */
 unsigned candidate_untrained(void);

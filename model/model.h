@@ -499,9 +499,6 @@ int model_diagnose(const struct grid *grid, const struct model_spec *spec,
                    const struct model_split *split, const struct model_hooks *hooks,
                    struct model_diagnosis *diagnosis, struct err *err);
 
-/* Names of the candidates there are, simplest first; NULL past the end. */
-const char *model_candidate(size_t index);
-
 /* Sets the BLAS library to one thread: call once at start, before any other thread. */
 void model_start(void);
 

@@ -21,7 +21,7 @@ void report_figures(struct model_report *report, const struct referee *referee,
     report->figure_count =
         referee_figures(referee, mask, verdicts, scale, report->figures);
     for (size_t i = 0; i < report->figure_count; i++) {
-        const int c = candidate_find(report->figures[i].candidate);
+        const int c = candidate_find(report->figures[i].candidate, NULL);
         if (c >= 0 && candidates[c].trained)
             report->figures[i].params = params;
     }

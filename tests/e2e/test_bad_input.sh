@@ -70,6 +70,7 @@ csv 413 "must be at most 5, got 7" "" "time,a,b,c,d,e,f" "2026-01-01,1,2,3,4,5,6
 csv 400 "line 2" "" "time,a" "$soon,1"
 csv 400 "" "" ""
 csv 400 "zone" "?zone=Mars/Olympus" "time,a" "2026-01-01,1"
+refused 400 "zone: must be" "Mars/Olympus" POST "/v1/import?zone=Mars/Olympus" "time,a"
 csv 400 "format" "?format=tall" "time,a" "2026-01-01,1"
 csv 400 "colour" "?colour=red" "time,a" "2026-01-01,1"
 
