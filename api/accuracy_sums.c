@@ -63,20 +63,6 @@ void accuracy_sum_add(struct accuracy_sum *sum, const struct accuracy_sum *more)
     sum->size += more->size;
 }
 
-void accuracy_sums_add(struct accuracy_sums *sums, const struct accuracy_sums *more,
-                       const char *series)
-{
-    size_t hint = 0;
-    sums->issues += more->issues;
-    for (size_t i = 0; i < more->count; i++) {
-        if (series && strcmp(series, more->series[i].name))
-            continue;
-        struct accuracy_series *const to = place(sums, more->series[i].name, &hint);
-        for (size_t b = 0; b < MODEL_BUCKETS; b++)
-            accuracy_sum_add(&to->bucket[b], &more->series[i].bucket[b]);
-    }
-}
-
 /* Mean error of repeating the season over the look-back before the issue; 0: unknown. */
 static double season_error(const struct matured_issue *issue, size_t col)
 {

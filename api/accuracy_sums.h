@@ -32,10 +32,6 @@ void accuracy_sums_fini(struct accuracy_sums *sums);
 /* Adds what has come of an issue. */
 void accuracy_sums_issue(struct accuracy_sums *sums, const struct matured_issue *issue);
 
-/* Adds the same of other issues; of one series only, unless that is NULL. */
-void accuracy_sums_add(struct accuracy_sums *sums, const struct accuracy_sums *more,
-                       const char *series);
-
 /* accuracy_read() of whatever issues are wished for (accuracy.c). */
 int accuracy_matured(struct store *store, const struct matured_wish *wish,
                      struct accuracy *out, struct err *err);

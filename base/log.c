@@ -48,14 +48,6 @@ void log_init(enum log_level least)
     config.journald = stderr_is_journal();
 }
 
-int log_level_parse(const char *word)
-{
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (strcmp(word, levels[i].word) == 0)
-            return (int)i;
-    return -1;
-}
-
 void log_write(enum log_level level, const char *format, ...)
 {
     if (level > config.least)

@@ -17,9 +17,6 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 /* Call once, before the first thread starts. */
 void log_init(enum log_level least);
 
-/* "error", "warn", "info" or "debug"; -1 for any other word. */
-int log_level_parse(const char *word);
-
 void log_write(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,24 +61,16 @@ void csv_job_fini(struct csv_job *job)
     zone_free(job->zone);
 }
 
-int number_option(const char *name, const char *value, long long least, long long most,
-                  long long *number, struct err *err)
-{
-    char *end;
-    errno = 0;
-    *number = strtoll(value, &end, 10);
-    if (end == value || *end || errno || *number < least || *number > most)
-        return err_set(err, ERR_INVALID, "%s: must be %lld..%lld, got \"%s\"", name,
-                       least, most, value);
-    return 0;
-}
-
 static int size_take(const char *name, const char *value, size_t least, size_t most,
                      size_t *size, struct err *err)
 {
-    long long number;
-    if (number_option(name, value, (long long)least, (long long)most, &number, err))
-        return -1;
+    char *end;
+    errno = 0;
+    const long long number = strtoll(value, &end, 10);
+    if (end == value || *end || errno || number < (long long)least ||
+        number > (long long)most)
+        return err_set(err, ERR_INVALID, "%s: must be %zu..%zu, got \"%s\"", name, least,
+                       most, value);
     *size = (size_t)number;
     return 1;
 }

@@ -81,8 +81,4 @@ json_t *csv_job_data_json(const struct csv_job *job, const struct grid *grid);
 /* Look-back, horizon, group, season, threads and every setting of the model. */
 json_t *csv_job_settings_json(const struct csv_job *job);
 
-/* A whole number within a range; the message names the option. */
-int number_option(const char *name, const char *value, long long least, long long most,
-                  long long *number, struct err *err);
-
 #endif

@@ -116,11 +116,6 @@ static size_t canvas_columns(const struct plot *plot)
     return plot->width > LABEL_WIDTH + 10 ? plot->width - LABEL_WIDTH - 2 : 8;
 }
 
-size_t plot_now_column(const struct plot *plot)
-{
-    return LABEL_WIDTH + 1 + past_columns(plot, canvas_columns(plot));
-}
-
 static void canvas_print(const struct canvas *c, size_t past, FILE *out)
 {
     const bool utf8 = c->plot->utf8;

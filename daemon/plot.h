@@ -26,7 +26,4 @@ struct plot {
  * between past and forecast.  Draws nothing when there is no value at all. */
 void plot_print(const struct plot *plot, FILE *out);
 
-/* The column, from the left edge, of the bar: what a line of labels below needs. */
-size_t plot_now_column(const struct plot *plot);
-
 #endif

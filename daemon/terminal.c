@@ -82,7 +82,8 @@ struct table {
     char **cell; /* the headings are the first row */
 };
 
-size_t text_width(const char *text)
+/* Characters, not bytes, of UTF-8 text. */
+static size_t text_width(const char *text)
 {
     size_t width = 0;
     for (; *text; text++)

@@ -52,9 +52,6 @@ void table_add(struct table *table, const char *format, ...)
 /* Two spaces before each line. */
 void table_print(const struct table *table, FILE *out);
 
-/* Characters, not bytes, of UTF-8 text. */
-size_t text_width(const char *text);
-
 /* A number with about four digits that matter: "0.0123", "41.27", "8512", "1.204G".
  * "-" when missing. */
 enum { NUMBER_TEXT_SIZE = 32 };

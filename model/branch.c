@@ -56,7 +56,7 @@ size_t branch_out(const struct branch_config *config)
     return (config->embed ? 1 : config->D) * config->F;
 }
 
-struct encoder_config branch_layer(const struct branch_config *config, size_t i)
+static struct encoder_config branch_layer(const struct branch_config *config, size_t i)
 {
     struct encoder_config layer = config->encoder;
     layer.mix.layer = i;
@@ -99,11 +99,6 @@ void branch_params(const struct branch_config *config, struct tensors *tensors,
 size_t branch_size(const struct branch_config *config)
 {
     return layout_of(config).size;
-}
-
-size_t branch_layer_at(const struct branch_config *config, size_t i)
-{
-    return layout_of(config).layer[i];
 }
 
 struct branch_tape *branch_tape(const struct branch_config *config, size_t B, size_t T,

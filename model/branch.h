@@ -71,9 +71,6 @@ size_t branch_step_work_size(const struct branch_config *config);
 void branch_step(const struct branch_config *config, const real *theta, const real *in,
                  const real *z, real *y, real *state, real *work);
 
-/* Offset of layer i's theta from the branch's, and its configuration. */
-size_t branch_layer_at(const struct branch_config *config, size_t i);
-struct encoder_config branch_layer(const struct branch_config *config, size_t i);
 struct linear_map branch_last_map(const struct branch_config *config, const real *theta);
 
 /* dz (R,F), de (D), dtheta are added to. */

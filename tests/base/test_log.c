@@ -91,21 +91,12 @@ static void an_event_stays_one_line(void **state)
     assert_int_equal(text[len - 1], '\n');
 }
 
-static void level_words(void **state)
-{
-    (void)state;
-    assert_int_equal(log_level_parse("error"), LOG_LEVEL_ERROR);
-    assert_int_equal(log_level_parse("debug"), LOG_LEVEL_DEBUG);
-    assert_int_equal(log_level_parse("verbose"), -1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_time_level_and_text),
         cmocka_unit_test(journald_gets_a_priority),
         cmocka_unit_test(an_event_stays_one_line),
-        cmocka_unit_test(level_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
