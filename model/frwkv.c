@@ -9,6 +9,7 @@
 #include "model/windows.h"
 
 enum { WINDOW_SERIES = 16, WINDOW_PATCHES = 32 }; /* what gdn_window 0 stands for */
+enum { SERIES_MOST = 2048 };                      /* in a batch of more than a window */
 
 /* What `auto` stands for: three series alike, or three patches in a row. */
 static enum inline_local local_of(const struct model_spec *spec)
@@ -124,6 +125,9 @@ int frwkv_init(struct frwkv *frwkv, const struct model_spec *spec, size_t season
                struct threads *pool, struct err *err)
 {
     struct network_config config;
+    const size_t most = width < SERIES_MOST ? SERIES_MOST / width : 1;
+    if (batch > most)
+        batch = most;
     *frwkv = (struct frwkv){.theta = theta, .batch = batch, .season = season};
     if (frwkv_config(spec, season, width, chain, &config, err) ||
         !(frwkv->network = network_new(&config, batch, false, pool, err)) ||

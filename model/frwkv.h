@@ -35,7 +35,8 @@ int frwkv_config(const struct model_spec *spec, size_t season, size_t width,
                  const struct chain *chain, struct network_config *config,
                  struct err *err);
 
-/* For windows of width series; season is the one found or given, 1 for none. */
+/* For windows of width series, at most batch of them at once, and fewer of broad ones;
+ * season is the one found or given, 1 for none. */
 int frwkv_init(struct frwkv *frwkv, const struct model_spec *spec, size_t season,
                size_t width, const struct chain *chain, size_t batch, const real *theta,
                struct threads *pool, struct err *err);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Every way to split, on files as they come: with gaps, at irregular times, of 1 and of
-# 2,000 columns, and `long` and `rows` files of series of unlike length.
+# 2,000 columns, and `long` and `rows` files of series of unlike length.  With NETWORK=1 the
+# network takes part in those of 2,000 columns, too, in MEMORY kB.
 . "$(dirname "$0")/lib.sh"
 
 # waves ROWS COLUMNS -- hourly; every 17th row is missing, and every 13th value of the first
@@ -68,16 +69,23 @@ IRREGULAR=1 waves 14400 1 >"$tmp/long_gaps.csv"
 run "$tmp/long_gaps.csv" ett-hour --model naive,seasonal_naive,drift,profile
 check "ett-hour, one column, gaps and irregular times" judged 14400 1
 
+# A network that learns something in a second.
+small="--set width=16 --set ff=16 --set heads=2 --set lift=1 --set rank=4 --set epochs=1
+       --set steps_per_epoch=10 --set batch=8"
+
 waves 120 2000 >"$tmp/broad.csv"
+# Sanitizers, for which there is more PATIENCE, take what they like.
+[ -z "${NETWORK-}" ] || [ -n "${PATIENCE-}" ] || ulimit -v "${MEMORY:-500000}"
 for group in each joint; do
     # shellcheck disable=SC2086
-    run "$tmp/broad.csv" last:24 --lookback 24 --group $group --model naive,seasonal_naive,profile
+    run "$tmp/broad.csv" last:24 --lookback 24 --group $group ${NETWORK:+$small} \
+        --model naive,seasonal_naive,profile${NETWORK:+,frwkv}
     check "2,000 columns, $group" judged 120 2000
+    [ -z "${NETWORK-}" ] || check "the network among them" is \
+        '[.results[] | select(.candidate == "frwkv" and .params > 0)] | length' 5
 done
 
 # Three series of unlike start and length, the same in both forms of file.
-small="--set width=16 --set ff=16 --set heads=2 --set lift=1 --set rank=4 --set epochs=1
-       --set steps_per_epoch=10 --set batch=8"
 waves 602 3 | awk -F, 'NR == 1 { print "series,time,value"; next }
     { print "a," $1 "," $2; if (NR > 150) print "b," $1 "," $3; if (NR > 300) print "c," $1 "," $4 }' >"$tmp/long.csv"
 # shellcheck disable=SC2086
