@@ -7,9 +7,11 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <float.h>
 #include <math.h>
 #include <nettle/sha2.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,8 +153,16 @@ static void take_answer(struct forecast_series *series, const struct model_answe
     if (!answer->served)
         return;
     series->values = mem_new(numbers, sizeof *series->values);
-    for (size_t i = 0; i < numbers; i++)
+    for (size_t i = 0; i < numbers; i++) {
         series->values[i] = issued_value(answer->values[i], spec);
+        series->served &= isfinite(series->values[i]);
+    }
+    if (series->served)
+        return;
+    free(series->values);
+    series->values = NULL;
+    snprintf(series->why, sizeof series->why,
+             "the forecast is past what can be kept of it, %.2g", (double)FLT_MAX);
 }
 
 /* ---- the forecast ---------------------------------------------------------------- */

@@ -55,7 +55,10 @@ static int read_value(const json_t *value, const char *place, double *out,
         return err_set(err, ERR_INVALID, "%s: must be a number or null, got %s", place,
                        field_shown(value, shown));
     *out = json_number_value(value);
-    return 0;
+    if (fabs(*out) <= COVARIATE_VALUE_MOST)
+        return 0;
+    return err_set(err, ERR_INVALID, "%s: must be within -%g and %g, got %s", place,
+                   COVARIATE_VALUE_MOST, COVARIATE_VALUE_MOST, field_shown(value, shown));
 }
 
 static int read_span(const json_t *object, const char *place, const struct zone *zone,

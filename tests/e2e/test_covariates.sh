@@ -169,6 +169,15 @@ check "and nothing has changed" \
     [ "$(value '.forecasts[] | select(.series == "up") | .values["0.5"] | add')" = "$usual" ]
 post /v1/forecast '{"forecaster": "fleet", "covariates": {"lode": {"from": 0, "to": 1}}}'
 check "only what it uses can be supposed" problem 400 covariates.lode "one of the forecaster's"
+post /v1/forecast '{"forecaster": "fleet", "covariates": {"load": {"from": "2026-03-02", "step": "1h", "values": [1, 1e300]}}}'
+check "nor what no plan says" problem 400 'covariates.load.values[1]' "within -1e+100 and 1e+100"
+post /v1/forecast '{"forecaster": "fleet", "covariates": {"load": {"from": "2026-03-02", "to": "2026-03-03", "otherwise": 1e50}}}'
+check "what leads past all numbers is refused to those it moves" is \
+    '[.forecasts[] | select(.served | not) | .why] | unique | join(";")' "the forecast is not a finite number"
+check "and to nobody else" is '[.forecasts[] | select(.served)] | map(.series) | join(";")' calm
+post /v1/forecast '{"forecaster": "fleet", "covariates": {"load": {"from": "2026-03-02T06:00:00Z", "step": "1h", "values": [1, null]}}}'
+check "what is supposed not to be known is not" is \
+    '[.forecasts[] | select(.served | not) | .why] | unique | join(";")' "covariate load is not known for step 8 of 24"
 
 check "the next training is tried against this one" "$frwkvd" train -c "$conf" fleet
 get '/v1/jobs?limit=1'
@@ -214,6 +223,11 @@ check "the horizon is what was asked" is '.times | length' 12
 
 post /v1/forecast '{"step": "1h", "start": 0, "series": {"a": [1, 2, null, 4, 5]}, "horizon": 1}'
 check "a gap is all that is missing" is '.forecasts[0] | "\(.served) \(.missing * 100 | round)"' "true 20"
+post /v1/forecast '{"step": "1h", "start": 0, "horizon": 1, "series": {
+    "huge": [1e300, 2e300, 1e300, 2e300, 1e300, 2e300], "calm": [1, 2, 1, 2, 1, 2]}}'
+check "what is past a float is refused, and nothing else" is \
+    '.forecasts | map("\(.series) \(.served) \(.why) \(.values["0.5"][0] == null)") | sort | join("; ")' \
+    "calm true null false; huge false the forecast is past what can be kept of it, 3.4e+38 true"
 post /v1/forecast '{"step": "1h", "start": 0, "series": {"a": [1, 2, 3]}, "horizon": 24}'
 check "too few values are refused" problem 400 series "at least 72 values"
 post /v1/forecast '{"step": "1h", "start": 0, "series": {"a": [1, 2], "b": [1]}, "horizon": 1}'
