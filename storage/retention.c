@@ -302,17 +302,32 @@ static int used_bytes(struct store *store, uint64_t *bytes, struct err *err)
     return status;
 }
 
-/* The instant up to which that share of the chunks reaches; *any: there are chunks. */
+/*
+ * Chunks and forecasts, which take about as much each, by the instant when they are old.
+ * The newest day of the ledger is being written, and how many forecasts an issue of a day
+ * has its last one says: counting them would read all.
+ */
+#define PARTS                                                                            \
+    "SELECT last_ms AS ms, 1 AS n FROM chunks UNION ALL "                                \
+    "SELECT (day + 1) * 86400000, issues * coalesce((SELECT place + 1 FROM forecasts "   \
+    "WHERE issue = last ORDER BY place DESC LIMIT 1), 1) FROM (SELECT day, count(*) AS " \
+    "issues, max(id) AS last FROM issues GROUP BY forecaster, day) "                     \
+    "WHERE day < (SELECT max(day) FROM days)"
+
+/* The instant up to which that share of them reaches; *any: there are some. */
 static int oldest_share(struct store *store, double share, int64_t *until_ms, bool *any,
                         struct err *err)
 {
     int64_t count = 0;
     sqlite3 *const db = store_reader_take(store, err);
-    int status = db ? sql_value(db, err, &count, "SELECT count(*) FROM chunks", "") : -1;
+    int status =
+        db ? sql_value(db, err, &count, "SELECT coalesce(sum(n), 0) FROM (" PARTS ")", "")
+           : -1;
     *any = status == 0 && count > 0;
     if (*any)
         status = sql_value(db, err, until_ms,
-                           "SELECT last_ms FROM chunks ORDER BY last_ms LIMIT 1 OFFSET ?",
+                           "SELECT ms FROM (SELECT ms, sum(n) OVER (ORDER BY ms) AS upto "
+                           "FROM (" PARTS ")) WHERE upto > ? ORDER BY ms LIMIT 1",
                            "i", (int64_t)(share * (double)(count - 1)));
     store_reader_give(store, db);
     return status;

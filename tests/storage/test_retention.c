@@ -479,6 +479,65 @@ static void a_budget_is_kept_by_the_oldest(void **state)
     assert_sound(fixture);
 }
 
+/* Twenty days of two issues, a series of which a chunk takes all that time, and others
+ * that have none yet: old forecasts go, and by themselves. */
+static void a_budget_is_kept_by_forecasts_alone(void **state)
+{
+    enum { BUDGET = 1000000, DAYS = 20, SERIES = 50, STEPS = 250 };
+    struct fixture *const fixture = *state;
+    fixture->store = folder_open(&fixture->folder);
+    static const double QUANTILE[] = {0.5};
+    static float values[SERIES][STEPS];
+    static char name[SERIES][8];
+    struct store_forecast forecast[SERIES];
+    const struct rng_stream stream = {.seed = 4};
+    struct err err = {0};
+    for (uint64_t day = 0, index = 0; day < DAYS; day++)
+        for (int64_t k = 0; k < 2; k++) {
+            for (size_t s = 0; s < SERIES; s++) {
+                snprintf(name[s], sizeof name[s], "s%zu", s);
+                for (size_t i = 0; i < STEPS; i++)
+                    values[s][i] = (float)rng_normal(stream, index++);
+                forecast[s] =
+                    (struct store_forecast){.series = name[s], .values = values[s]};
+            }
+            const int64_t now_ms = START_MS + (int64_t)day * DAY_MS + k * HOUR_MS;
+            const struct store_issue what = {.forecaster = "f",
+                                             .revision = 1,
+                                             .issued_ms = now_ms,
+                                             .first_ms = now_ms,
+                                             .step_ms = 1000,
+                                             .steps = STEPS,
+                                             .quantile_count = 1,
+                                             .quantiles = QUANTILE,
+                                             .count = SERIES,
+                                             .forecasts = forecast};
+            int64_t id;
+            assert_ok(store_issue_append(fixture->store, &what, 0, NULL, &id, &err),
+                      &err);
+        }
+    const int64_t end_ms = START_MS + DAYS * DAY_MS;
+    fixture->folder.now_ms = end_ms;
+    put(fixture->store, "s0", START_MS + HOUR_MS, end_ms, DAYS * DAY_MS / CHUNK);
+    put(fixture->store, "s1", START_MS, end_ms, DAY_MS);
+    fixture->folder.options.retention.bytes = BUDGET;
+    reopen(fixture);
+    assert_true(file_bytes(fixture) > 2 * BUDGET);
+    retain(fixture->store);
+    assert_int_equal(ask(fixture, "SELECT count(*) FROM chunks"), 1);
+    assert_in_range(STORE_PAGE_BYTES * ask(fixture, "PRAGMA page_count"), BUDGET / 2,
+                    BUDGET);
+    assert_int_equal(ask(fixture, "SELECT max(day) - min(day) + 1 FROM issues") * 2,
+                     ask(fixture, "SELECT count(*) FROM issues"));
+    assert_int_equal(ask(fixture, "SELECT max(day) FROM issues"), 19000 + DAYS - 1);
+    assert_sound(fixture);
+    fixture->folder.options.retention.bytes = 1;
+    reopen(fixture);
+    retain(fixture->store);
+    assert_int_equal(ask(fixture, "SELECT count(*) FROM chunks"), 0);
+    assert_sound(fixture);
+}
+
 /* A budget that cannot be kept ends the round all the same. */
 static void a_budget_of_nothing_leaves_what_cannot_go(void **state)
 {
@@ -563,6 +622,7 @@ int main(void)
         TEST(old_models_and_jobs_go),
         TEST(revisions_go_with_their_samples),
         TEST(a_budget_is_kept_by_the_oldest),
+        TEST(a_budget_is_kept_by_forecasts_alone),
         TEST(a_budget_of_nothing_leaves_what_cannot_go),
         TEST(random_histories_keep_what_is_within_its_time),
     };
