@@ -4,6 +4,7 @@
  * on.  Server and client share this process, so its resident memory bounds the server's.
  */
 #include "tests/api/books.h"
+#include "tests/api/every_route.h"
 #include "base/text.h"
 #include "tests/api/write_request.h"
 
@@ -84,14 +85,23 @@ static void test_gzip_bomb(void **state)
     unsigned char *const packed = mem_new(PACKED, 1);
     const size_t len = gzip_pack(zeros, BOMB, packed, PACKED);
     free(zeros);
-    static const char *const paths[] = {"/v1/samples", "/write", "/api/v2/write",
-                                        "/collectd",   "/query", "/api/put"};
+    f->config.import_max = 1 << 20;
+    fixture_restart(f);
     const struct cost cost = cost_begin();
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        struct answer a = ask(f, "POST", paths[i], gzip_headers, packed, len);
-        assert_status(a, 413);
+    size_t tried = 0;
+    for (size_t r = 0; r < routes_count(); r++) {
+        const struct route *const route = routes_at(r);
+        if (route->body == BODY_NONE || route->snappy)
+            continue;
+        char *const path = route_path(route);
+        struct answer a = ask(f, route->method, path, gzip_headers, packed, len);
+        if (a.status != 413)
+            fail_msg("%s %s: %d", route->method, path, a.status);
         answer_fini(&a);
+        free(path);
+        tried++;
     }
+    assert_true(tried > 15);
     assert_cost(&cost, 16, 10);
     free(packed);
     assert_goes_on(f);
@@ -113,9 +123,10 @@ static void test_snappy_claims(void **state)
         {400, "\xff\xff\xff\xff\xff\xff\xff\xff", 8}, /* no end of the length */
     };
     const struct cost cost = cost_begin();
-    for (size_t round = 0; round < 20; round++)
+    static const char *const paths[] = {"/api/v1/write", "/api/v1/push", "/api/v1/read"};
+    for (size_t round = 0; round < 21; round++)
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            struct answer a = ask(f, "POST", "/api/v1/write", snappy_headers,
+            struct answer a = ask(f, "POST", paths[round % 3], snappy_headers,
                                   cases[i].bytes, cases[i].len);
             assert_status(a, cases[i].status);
             answer_fini(&a);
@@ -170,6 +181,90 @@ static void test_many_labels(void **state)
     assert_goes_on(f);
 }
 
+/* Text with LABELS names in the midst of it. */
+static void add_many(struct page *page, const char *before, const char *format,
+                     const char *after)
+{
+    page_add(page, "%s", before);
+    for (int i = 0; i < 100000; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "l%06d", i);
+        for (const char *at = format; *at; at++)
+            if (*at == '#')
+                page_add(page, "%s", number);
+            else
+                page_add_bytes(page, at, 1);
+    }
+    page_add(page, "%s", after);
+}
+
+/* The same wherever labels, or matchers of them, are read. */
+static void test_many_labels_elsewhere(void **state)
+{
+    struct fixture *const f = *state;
+    static const char tall[] = "/v1/import?format=long";
+    static const struct {
+        const char *method, *path, *before, *each, *after, *says;
+    } cases[] = {
+        {"POST", "/api/put",
+         "{\"metric\":\"m\",\"timestamp\":1,\"value\":1,\"tags\":{\"a\":\"b\"",
+         ",\"#\":\"v\"", "}}", "at most 64 are taken, got 100001"},
+        {"POST", "/v1/samples", "{\"samples\":[{\"time\":1,\"value\":1,\"series\":\"m{",
+         "#=\\\"v\\\",", "}\"}]}", "samples[0].series"},
+        {"POST", "/v1/import", "time,\"m{", "#=\"\"v\"\",", "}\"\n2026-01-01,1\n",
+         "line 1"},
+        {"POST", tall, "series,time,value\n\"m{", "#=\"\"v\"\",", "}\",2026-01-01,1\n",
+         "line 2"},
+        {"POST", "/api/v1/query", "query=m%7B", "#=\"v\",", "%7D", "selector"},
+        {"POST", "/api/v1/query_range", "start=0&end=1&step=1&query=m%7B", "#=\"v\",",
+         "%7D", "selector"},
+        {"POST", "/api/v1/series", "match[]=m%7B", "#=\"v\",", "%7D", "selector"},
+        {"POST", "/api/v1/series", "start=0", "&#=v", "", "form: must have at most"},
+        {"PUT", "/v1/forecasters/f", "{\"step\":\"1h\",\"select\":\"m{", "#=\\\"v\\\",",
+         "}\"}", "select"},
+        {"PUT", "/v1/forecasters/f", "{\"step\":\"1h\",\"select\":\"m\",\"a\":1",
+         ",\"#\":1", "}", "a"},
+        {"PUT", "/v1/covariates/c", "{\"a\":1", ",\"#\":1", "}", "a"},
+        {"POST", "/v1/forecast", "{\"step\":\"1h\",\"horizon\":2,\"series\":{\"m{",
+         "#=\\\"v\\\",", "}\":[1,2]}}", ""},
+    };
+    f->config.body_max = 16 << 20;
+    fixture_restart(f);
+    const struct cost cost = cost_begin();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct page page = {0};
+        add_many(&page, cases[i].before, cases[i].each, cases[i].after);
+        struct answer a =
+            ask(f, cases[i].method, cases[i].path, "", page.bytes, page.len);
+        const int want = strstr(cases[i].path, "import") ? 413 : 400; /* a line's limit */
+        if (a.status != want || !strstr(a.body, cases[i].says) || strlen(a.body) > 2000)
+            fail_msg("%s (%zu): %d %.600s lacks %s", cases[i].path, i, a.status, a.body,
+                     cases[i].says);
+        answer_fini(&a);
+        free(page.bytes);
+    }
+    struct page page = {0};
+    const size_t query = wire_begin(&page, 1);
+    for (int i = 0; i < 100000; i++) {
+        const size_t matcher = wire_begin(&page, 3);
+        wire_put_bytes(&page, 2, "host", 4);
+        wire_put_bytes(&page, 3, "a", 1);
+        wire_end(&page, matcher);
+    }
+    wire_end(&page, query);
+    size_t len;
+    char *const packed = snappy_pack(page.bytes, page.len, &len);
+    struct answer a = ask(f, "POST", "/api/v1/read", snappy_headers, packed, len);
+    assert_status(a, 400);
+    assert_non_null(strstr(a.body, "queries[0]: selector"));
+    answer_fini(&a);
+    free(packed);
+    free(page.bytes);
+    assert_cost(&cost, 64, 10);
+    assert_int_equal(samples_held(f), 0);
+    assert_goes_on(f);
+}
+
 /* What is not UTF-8 is refused everywhere, and every refusal is. */
 static void test_invalid_utf8(void **state)
 {
@@ -189,6 +284,19 @@ static void test_invalid_utf8(void **state)
             mem_printf("[{\"values\":[1],\"time\":1774785600,\"host\":\"%s\","
                        "\"plugin\":\"p\",\"type\":\"t\"}]",
                        bad[i]);
+        char *const point = mem_printf(
+            "{\"metric\":\"m\",\"timestamp\":1,\"value\":1,\"tags\":{\"t\":\"%s\"}}",
+            bad[i]);
+        char *const sample = mem_printf(
+            "{\"samples\":[{\"time\":1,\"value\":1,\"series\":\"m{t=\\\"%s\\\"}\"}]}",
+            bad[i]);
+        char *const table =
+            mem_printf("time,\"m{t=\"\"%s\"\"}\"\n2026-01-01,1\n", bad[i]);
+        char *const ahead = mem_printf(
+            "{\"step\":\"1h\",\"horizon\":2,\"series\":{\"%s\":[1,2]}}", bad[i]);
+        char *const query = mem_printf("query=m%%7Bt%%3D%%22%s%%22%%7D", bad[i]);
+        char *const match = mem_printf("match[]=m%%7Bt%%3D%%22%s%%22%%7D", bad[i]);
+        char *const asked = mem_printf("q=%s", bad[i]);
         const struct {
             const char *path, *headers, *body;
             size_t len;
@@ -197,11 +305,19 @@ static void test_invalid_utf8(void **state)
             {"/write", "", line, strlen(line)},
             {"/api/v2/write", "", line, strlen(line)},
             {"/collectd", "", list, strlen(list)},
+            {"/api/put", "", point, strlen(point)},
+            {"/v1/samples", "", sample, strlen(sample)},
+            {"/v1/import", "", table, strlen(table)},
+            {"/v1/forecast", "", ahead, strlen(ahead)},
+            {"/api/v1/query", "", query, strlen(query)},
+            {"/api/v1/series", "", match, strlen(match)},
+            {"/query", "", asked, strlen(asked)},
         };
-        for (size_t k = 0; k < 4; k++) {
+        for (size_t k = 0; k < sizeof requests / sizeof *requests; k++) {
             struct answer a = ask(f, "POST", requests[k].path, requests[k].headers,
                                   requests[k].body, requests[k].len);
-            assert_status(a, k == 2 ? 422 : 400);
+            if (a.status != (k == 2 ? 422 : 400))
+                fail_msg("%s: %d %s", requests[k].path, a.status, a.body);
             assert_true(text_is_utf8(a.body, strlen(a.body)));
             answer_fini(&a);
         }
@@ -209,20 +325,34 @@ static void test_invalid_utf8(void **state)
         free(packed);
         free(line);
         free(list);
+        free(point);
+        free(sample);
+        free(table);
+        free(ahead);
+        free(query);
+        free(match);
+        free(asked);
     }
     assert_int_equal(samples_held(f), 0);
 }
 
 /* ---- bodies that do not come ----------------------------------------------------------- */
 
-static int begin_body(const struct fixture *f, const char *path, size_t len)
+/* The head of a request to the n-th of the routes that take a body, round and round. */
+static int begin_body(const struct fixture *f, size_t n, size_t len)
 {
+    size_t r = 0;
+    for (;; r = (r + 1) % routes_count())
+        if (routes_at(r)->body != BODY_NONE && n-- == 0)
+            break;
+    char *const path = route_path(routes_at(r));
+    char *const head =
+        mem_printf("%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+                   routes_at(r)->method, path, len);
     const int fd = client_open(f);
-    char *const head = mem_printf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n"
-                                  "\r\n",
-                                  path, len);
     client_text(fd, head);
     free(head);
+    free(path);
     return fd;
 }
 
@@ -231,15 +361,14 @@ static int begin_body(const struct fixture *f, const char *path, size_t len)
 static void test_half_bodies(void **state)
 {
     struct fixture *const f = *state;
-    enum { CLIENTS = 30, SENT = 400 << 10 };
+    enum { CLIENTS = 40, SENT = 400 << 10 };
     f->config.timeout_s = 2;
     fixture_restart(f);
-    static const char *const paths[] = {"/api/v1/write", "/write", "/collectd"};
     char *const half = mem_new(SENT, 1);
     int fds[CLIENTS];
     const struct cost cost = cost_begin();
     for (size_t i = 0; i < CLIENTS; i++) {
-        fds[i] = begin_body(f, paths[i % 3], 2 * SENT);
+        fds[i] = begin_body(f, i, 2 * SENT);
         assert_true(client_send(fds[i], half, SENT));
     }
     for (size_t i = 0; i < CLIENTS; i++) {
@@ -261,11 +390,10 @@ static void test_slow_loris(void **state)
     enum { CLIENTS = 60 };
     f->config.timeout_s = 2;
     fixture_restart(f);
-    static const char *const paths[] = {"/api/v1/write", "/write", "/collectd"};
     int fds[CLIENTS];
     size_t open = CLIENTS;
     for (size_t i = 0; i < CLIENTS; i++)
-        fds[i] = begin_body(f, paths[i % 3], 1 << 20);
+        fds[i] = begin_body(f, i, 1 << 20);
     const struct cost cost = cost_begin();
     while (open > 0 && time_monotonic_ms() - cost.began_ms < 20000) {
         struct answer a = post(f, "/write", "m v=1");
@@ -294,8 +422,10 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_gzip_bomb),    CASE(test_snappy_claims), CASE(test_many_labels),
-        CASE(test_invalid_utf8), CASE(test_half_bodies),   CASE(test_slow_loris),
+        CASE(test_gzip_bomb),    CASE(test_snappy_claims),
+        CASE(test_many_labels),  CASE(test_many_labels_elsewhere),
+        CASE(test_invalid_utf8), CASE(test_half_bodies),
+        CASE(test_slow_loris),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

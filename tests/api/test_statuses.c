@@ -5,6 +5,7 @@
  * tests; tests/statuses.sh lists all.
  */
 #include "tests/api/books.h"
+#include "tests/api/every_route.h"
 #include "tests/api/write_request.h"
 
 #include <pthread.h>
@@ -17,7 +18,6 @@
 #include "api/prometheus.h"
 #include "api/remote_write.h"
 #include "api/reply.h"
-#include "api/routes.h"
 
 /* ---- shapes ---------------------------------------------------------------------------- */
 
@@ -51,19 +51,6 @@ static bool in_shape(const struct answer *a, route_refuse *refuse, const char *t
            number(a, "status") == a->status && strstr(member(a, "detail"), text);
 }
 
-/* The path of a route, with something in place of names. */
-static char *path_of(const struct route *route)
-{
-    char *const path = mem_text(route->pattern);
-    size_t len = 0;
-    for (const char *at = route->pattern; *at; at++) {
-        path[len++] = *at == '{' ? '1' : *at;
-        at = *at == '{' ? strchr(at, '}') : at;
-    }
-    path[len] = '\0';
-    return path;
-}
-
 enum kinds { ALL, WITH_BODY, WITHOUT_BODY, CLOSED };
 
 static bool is_of(const struct route *route, enum kinds kinds)
@@ -83,7 +70,7 @@ static size_t assert_all(const struct fixture *f, enum kinds kinds, const char *
         const struct route *const route = routes_at(r);
         if (!is_of(route, kinds))
             continue;
-        char *const path = path_of(route);
+        char *const path = route_path(route);
         char *const request =
             mem_printf("%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n%s", route->method, path,
                        headers, strstr(headers, "Length: 2\r\n") ? "{}" : "");
