@@ -10,12 +10,12 @@
 #include "api/routes.h"
 #include "base/mem.h"
 
-/* Its path, with something in place of names; to be freed. */
-static inline char *route_path(const struct route *route)
+/* The path of a pattern, with something in place of names; to be freed. */
+static inline char *route_path(const char *pattern)
 {
-    char *const path = mem_text(route->pattern);
+    char *const path = mem_text(pattern);
     size_t len = 0;
-    for (const char *at = route->pattern; *at; at++) {
+    for (const char *at = pattern; *at; at++) {
         path[len++] = *at == '{' ? '1' : *at;
         at = *at == '{' ? strchr(at, '}') : at;
     }
