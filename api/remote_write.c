@@ -62,21 +62,29 @@ static void add_label(struct label_set *set, struct wire label, struct err *why)
                       wire_len(value));
 }
 
-/* The canonical name, how many samples there are and where the first stands.  -1: not a
- * TimeSeries; what is wrong with the name is in why. */
+/* What there is of a series beside its labels. */
+struct content {
+    size_t samples, histograms;
+    struct wire first; /* sample, and all behind it */
+};
+
+/* The canonical name, and the content.  -1: not a TimeSeries; what is wrong with the name
+ * is in why. */
 static int read_labels(struct wire series, char name[static LABELS_TEXT_MAX],
-                       struct wire *first, size_t *samples, struct err *why)
+                       struct content *content, struct err *why)
 {
     struct label_set set;
     struct wire_field field;
     int more;
     set.count = 0;
-    *samples = 0;
-    *first = series = take_plain_labels(series, &set);
+    series = take_plain_labels(series, &set);
+    *content = (struct content){.first = series};
     for (struct wire at = series; (more = wire_next(&series, &field)) > 0; at = series) {
         if (wire_is(&field, 2, WIRE_BYTES)) {
-            if (++*samples == 1)
-                *first = at;
+            if (++content->samples == 1)
+                content->first = at;
+        } else if (wire_is(&field, 4, WIRE_BYTES)) {
+            content->histograms++;
         } else if (wire_is(&field, 1, WIRE_BYTES) && why->code == ERR_NONE) {
             add_label(&set, field.bytes, why);
         }
@@ -114,22 +122,23 @@ static int read_series(struct wire series, size_t number, struct intake *in,
                        struct err *err)
 {
     char name[LABELS_TEXT_MAX];
-    size_t samples;
-    struct wire first;
+    struct content content;
     struct err why;
     why.code = ERR_NONE; /* the rest is large, and this runs a million times a second */
-    if (read_labels(series, name, &first, &samples, &why) < 0)
+    if (read_labels(series, name, &content, &why) < 0)
         return malformed("time series", err);
+    if (content.histograms)
+        intake_pass_over(in, REJECT_NOT_NUMBER, content.histograms);
     if (why.code) {
         err_prefix(&why, "timeseries[%zu]", number);
-        intake_refuse(in, REJECT_INVALID, samples, &why);
+        intake_refuse(in, REJECT_INVALID, content.samples, &why);
         return 0;
     }
-    if (samples == 0)
+    if (content.samples == 0)
         return 0;
     const uint32_t id = store_batch_series(in->batch, name);
     struct wire_field field;
-    while (wire_next(&first, &field) > 0)
+    while (wire_next(&content.first, &field) > 0)
         if (wire_is(&field, 2, WIRE_BYTES) && read_sample(field.bytes, id, name, in))
             return malformed("sample", err);
     return 0;

@@ -116,7 +116,20 @@ static void test_passed_over(void **state)
     assert_status(a, 204);
     answer_fini(&a);
     assert_int_equal(samples_held(f), 1);
-    assert_books_close(f, dialect, 1);
+    /* A native histogram is a sample that is no number; an exemplar belongs to one. */
+    assert_int_equal(rejected(f, dialect, "not_number"), 1);
+    assert_books_close(f, dialect, 2);
+    const size_t histogram = wire_begin(&page, 1);
+    series_label(&page, "__name__", "h");
+    for (int i = 0; i < 3; i++)
+        wire_put_bytes(&page, 4, "\x08\x05", 2);
+    wire_end(&page, histogram);
+    a = send_page(f, &page);
+    assert_status(a, 204);
+    answer_fini(&a);
+    assert_int_equal(rejected(f, dialect, "not_number"), 4);
+    assert_int_equal(samples_held(f), 1);
+    assert_books_close(f, dialect, 5);
 }
 
 /* ---- refused in part ----------------------------------------------------------------- */
