@@ -47,6 +47,7 @@ check() {
 }
 
 done_testing() {
+    [ -z "$pid" ] || stop
     exit $failed
 }
 
@@ -97,13 +98,13 @@ start() {
     kill -0 "$pid" 2>/dev/null || { echo "not ok the daemon starts"; cat "$tmp/log"; exit 1; }
 }
 
-# accounts_close -- whether each sample received was stored, replaced another, was there
-# already, or was refused (promise 2).
+# accounts_close -- whether of each dialect each sample received was stored, replaced
+# another, was there already, or was refused (promise 2).
 accounts_close() {
-    curl -fsS "$url/metrics" | awk '
-        /^frwkvd_samples_received_total/ { left += $2; seen = 1 }
-        /^frwkvd_samples_(accepted|rejected)_total/ { left -= $2 }
-        END { exit !(seen && left == 0) }'
+    curl -fsS "$url/metrics" | awk -F '"' '
+        /^frwkvd_samples_received_total/ { split($3, v, " "); left[$2] += v[2]; seen++ }
+        /^frwkvd_samples_(accepted|rejected)_total/ { split($5, v, " "); left[$2] -= v[2] }
+        END { for (d in left) open += left[d] != 0; exit !(seen > 5 && !open) }'
 }
 
 # stop [SIGNAL] -- ends the daemon; its exit status is $stopped.  Unless it is killed, its

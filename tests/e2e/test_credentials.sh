@@ -47,10 +47,9 @@ check "it ends" wait_for 20 job_over
 check "no job keeps secrets, nor anything else that is stored" sh -c "! grep -rqaE 'horse|6qwLzUyT' '$tmp/state'"
 check "secrets are in no log" sh -c "! grep -E 'horse|6qwLzUyT' '$tmp/log'"
 
-kill "$pid"
-wait "$pid"
-stopped=$?
-pid=
+# From here on whoever asks /metrics must know the token.
+printf 'header = "Authorization: Bearer 6qwLzUyT"\n' >"$tmp/.curlrc"
+CURL_HOME="$tmp" stop
 check "the daemon ends well" [ "$stopped" = 0 ]
 mkdir "$tmp/given"
 printf 'token = by systemd\n' >"$tmp/given/secrets"
@@ -59,4 +58,6 @@ export CREDENTIALS_DIRECTORY="$tmp/given"
 start
 request POST /v1/samples --json "$sample" -H "Authorization: Bearer by systemd"
 check "systemd's LoadCredential=" [ "$status" = 200 ]
+printf 'header = "Authorization: Bearer by systemd"\n' >"$tmp/.curlrc"
+CURL_HOME="$tmp" stop
 done_testing

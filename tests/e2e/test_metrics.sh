@@ -13,7 +13,7 @@ configure
 start
 wave 400 2 >"$tmp/wave.csv"
 "$frwkvd" import -c "$conf" "$tmp/wave.csv" >/dev/null 2>&1
-put /v1/forecasters/web '{"select": "load", "step": "1h", "lookback": 48, "horizon": 24,
+put /v1/forecasters/web '{"select": "load", "step": "1h", "lookback": 48, "horizon": 24, "thresholds": {"above": 60},
     "settings": {"epochs": 1, "steps_per_epoch": 5}}'
 request POST /v1/forecasters/web/train
 check "a training begins" [ "$status" = 202 ]
@@ -29,6 +29,27 @@ check "another is refused" [ "$status" = 400 ]
 curl -fsS "$url/metrics" >"$tmp/text"
 body=$(promtool check metrics <"$tmp/text" 2>&1) && status=0 || status=$?
 check "promtool check metrics has nothing to say" [ "$status$body" = 0 ]
+
+# What dashboards, rules and the README ask for is there, and so are the labels by which
+# they choose: names such as frwkvd_x{a="b"}, and what they count by.
+shown() {
+    jq -r '.panels[].targets[].expr' etc/grafana/*.json
+    sed -n '/expr:/,/^ *\(for\|labels\|annotations\):/p' etc/prometheus/rules.yml
+    sed 's/frwkvd_live_[^a-z]//g' README.md
+}
+shown | grep -oE '\b(frwkvd|process)_[a-z_]+[a-z](\{[^}$]*\})?' | sort -u >"$tmp/shown"
+missing=
+while read -r metric; do
+    name=${metric%%"{"*}
+    label=$(echo "$metric" | sed -n 's/.*{\([a-z]*\)=.*/\1/p')
+    grep -qE "^$name(_total)?[ {]" "$tmp/text" || grep -qE "^# TYPE $name " "$tmp/text" || missing="$missing $name"
+    [ -z "$label" ] || [ "$label" = job ] || ! grep -q "^$name{" "$tmp/text" ||
+        grep -qE "^$name\{(.*,)?$label=\"" "$tmp/text" || missing="$missing $metric"
+done <"$tmp/shown"
+body=$missing
+check "etc/ and the README name over twenty of them" [ "$(wc -l <"$tmp/shown")" -gt 20 ]
+check "each is there" [ -z "$missing" ]
+check "etc/prometheus: promtool has nothing to say" promtool check config etc/prometheus/prometheus.yml
 
 cat >"$tmp/parse.py" <<'PY'
 import sys
