@@ -194,6 +194,20 @@ ask query_range 'query=last_over_time({__name__=~"load.*",host="h1",ml_forecast=
 check "prometheus: history that only we have" [ "$(count '.data.result[0].values | length')" -gt 190 ]
 ended "prometheus without required_matchers" "$prometheus"
 
+# The README's lines, and nothing else.
+ours <"$tmp/snippet" >"$tmp/alone.yml"
+check "README: its remote_read is a configuration" promtool check config "$tmp/alone.yml"
+run alone prometheus --config.file="$tmp/alone.yml" --storage.tsdb.path="$tmp/tsdb3" \
+    --web.listen-address=127.0.0.1:"$pport"
+prometheus=$reader
+check "prometheus: starts with the README's lines" wait_for 60 up
+ask query_range "query=$predicted" "start=$now" "end=$until" step=60
+check "prometheus: they show two days ahead without a hole" \
+    [ "$(count '[.data.result[].values | length] | join(" ")')" = "2881 2881" ]
+ask query 'query=load:predicted{ml_forecast="yhat"}' "time=$((now + 7777))"
+check "prometheus: and leave out what does not name the forecaster" [ "$(count '.data.result | length')" = 0 ]
+ended "prometheus by the README" "$prometheus"
+
 # ---- promtool, straight at us ------------------------------------------------------------------
 
 snippet promtool | ours >"$tmp/promtool.sh"
@@ -218,7 +232,8 @@ sed -i 's/> 90/> 20/' "$tmp/alert.yml"
 vport=$(free_port)
 command=$(snippet vmalert | ours | sed "s|/etc/prometheus/forecast.yml|$tmp/alert.yml|; s|127.0.0.1:9093|127.0.0.1:1|")
 # shellcheck disable=SC2086  # a command line
-run vmalert $command -httpListenAddr=127.0.0.1:"$vport" -evaluationInterval=1s
+run vmalert $command -httpListenAddr=127.0.0.1:"$vport" -evaluationInterval=1s \
+    -remoteWrite.url="$url" -remoteWrite.flushInterval=1s
 vmalert=$reader
 vm_fires() {
     body=$(curl -fsS "http://127.0.0.1:$vport/api/v1/alerts")
@@ -226,6 +241,11 @@ vm_fires() {
 }
 check "vmalert: an alert fires on a predicted value" wait_for 40 vm_fires
 check "vmalert: the value is ours" [ "$(count '[.data.alerts[].value | tonumber | select(. > 20)] | length')" = 2 ]
+recorded() {
+    get '/v1/series?select=ALERTS%7Balertname%3D%22LoadPredictedHigh%22%7D'
+    [ "$(count '[.series[] | select(.samples > 2)] | length')" = 2 ]
+}
+check "vmalert: writes its alerts here" wait_for 20 recorded
 ended vmalert "$vmalert"
 body=$(grep -E 'failed to (execute|query)|unexpected response' "$tmp/vmalert.log" | head -3)
 check "vmalert: its queries are understood" [ -z "$body" ]
