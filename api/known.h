@@ -26,7 +26,8 @@ int known_name_check(const char *name, struct err *err);
 
 /*
  * {"from", "to", "otherwise", "known", "zone", "values": [{"from", "to", "value"}]}, or
- * with "step" and "values": [1, 2, null] from `from` on.  Refusals say place.field; known
+ * with "step" and "values": [1, 2, null] from `from` on; steps of whole days are days of
+ * the zone.  Refusals say place.field; known
  * is taken from a statement that is to be stored (now_ms where it does not say), and is
  * no field of another (now_ms 0).  Free out->spans.
  */

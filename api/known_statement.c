@@ -8,6 +8,7 @@
 
 #include "api/fields.h"
 #include "api/reply.h"
+#include "base/grid.h"
 #include "base/mem.h"
 #include "base/time.h"
 
@@ -92,41 +93,45 @@ static int read_spans(const json_t *list, const char *place, const struct zone *
     return 0;
 }
 
-/* Values of equal steps from `from` on. */
+/* Values of equal steps from `from` on; whole days are the zone's, some of 23 or 25 hours. */
 static int read_steps(const json_t *object, const json_t *list, const char *place,
-                      struct covariate_statement *out, struct err *err)
+                      const struct zone *zone, struct covariate_statement *out,
+                      struct err *err)
 {
+    static const int64_t day_ms = INT64_C(86400) * 1000;
     const char *text = NULL;
     char where[PLACE_MAX];
     struct err why = {0};
     int64_t step_ms = 0;
     if (field_text(object, place, "step", true, &text, err))
         return -1;
-    if (duration_parse(text, &step_ms, &why) || step_ms <= 0 ||
-        step_ms > INT64_C(366) * 86400 * 1000)
+    if (duration_parse(text, &step_ms, &why) || step_ms <= 0 || step_ms > 366 * day_ms)
         return err_set(err, ERR_INVALID,
                        "%s: must be a duration such as 1h, at most 366d, got \"%.40s\"",
                        place_of(place, "step", where), text);
     if (json_object_get(object, "to"))
         return err_set(err, ERR_INVALID, "%s: is step times values; leave it out",
                        place_of(place, "to", where));
-    for (size_t i = 0; i < json_array_size(list); i++) {
+    if (out->count == 0 ||
+        out->from_ms > TIME_MAX_MS - ((int64_t)out->count * step_ms + day_ms))
+        return err_set(err, ERR_INVALID,
+                       "%s: must hold at least one value, and end by the year 9999",
+                       place_of(place, "values", where));
+    const struct grid steps = {.start_ms = out->from_ms,
+                               .step_ms = step_ms,
+                               .zone = step_ms % day_ms ? NULL : zone};
+    for (size_t i = 0; i < out->count; i++) {
         char key[32];
         struct covariate_span *const span = &out->spans[i];
         snprintf(key, sizeof key, "values[%zu]", i);
-        span->from_ms = out->from_ms + (int64_t)i * step_ms;
-        span->to_ms = span->from_ms + step_ms;
+        span->from_ms = grid_time_ms(&steps, i);
+        span->to_ms = grid_time_ms(&steps, i + 1);
         if (read_value(json_array_get(list, i), place_of(place, key, where), &span->value,
                        err))
             return -1;
     }
-    out->to_ms = out->from_ms + (int64_t)json_array_size(list) * step_ms;
-    return out->to_ms > out->from_ms && out->to_ms <= TIME_MAX_MS
-               ? 0
-               : err_set(err, ERR_INVALID,
-                         "%s: must hold at least one value, and end by "
-                         "the year 9999",
-                         place_of(place, "values", where));
+    out->to_ms = out->spans[out->count - 1].to_ms;
+    return 0;
 }
 
 static int read_known(const json_t *object, const char *place, const struct zone *zone,
@@ -167,7 +172,7 @@ static int read_all(const json_t *object, const char *place, const struct zone *
         return -1;
     if (now_ms && read_known(object, place, zone, now_ms, &out->known_ms, err))
         return -1;
-    if (steps ? read_steps(object, list, place, out, err)
+    if (steps ? read_steps(object, list, place, zone, out, err)
               : read_spans(list, place, zone, out, err))
         return -1;
     struct err why = {0};

@@ -43,6 +43,16 @@ static void statements_are_read(void **state)
     assert_int_equal(s.spans[2].from_ms, 1000 + 2 * HOUR_MS);
     assert_close(s.spans[2].value, -3e5, 0);
     free(s.spans);
+
+    /* days as they are there: the second has 25 hours */
+    assert_ok(read_text("{\"from\":\"2026-10-24\",\"step\":\"1d\",\"values\":[1,2,3],"
+                        "\"zone\":\"Europe/Berlin\"}",
+                        FIXTURE_NOW, &s, &err),
+              &err);
+    assert_int_equal(s.spans[1].from_ms - s.from_ms, 24 * HOUR_MS);
+    assert_int_equal(s.spans[2].from_ms - s.from_ms, 49 * HOUR_MS);
+    assert_int_equal(s.to_ms - s.from_ms, 73 * HOUR_MS);
+    free(s.spans);
 }
 
 static void bad_statements_name_their_field(void **state)
@@ -53,7 +63,7 @@ static void bad_statements_name_their_field(void **state)
     } cases[] = {
         {"{}", "from: is missing"},
         {"{\"from\":0}", "to: is missing"},
-        {"{\"from\":0,\"to\":0}", "to: must be after from"},
+        {"{\"from\":0,\"to\":0}", "to: must be after from, got 1970-01-01T00:00:00Z"},
         {"{\"from\":\"soon\",\"to\":1}", "from: must be RFC 3339, a date or"},
         {"{\"from\":1e3,\"to\":1}", "from: must be RFC 3339, a date or"},
         {"{\"from\":0,\"to\":9,\"x\":1}", "x: is not a field"},
@@ -69,7 +79,7 @@ static void bad_statements_name_their_field(void **state)
         {"{\"from\":0,\"to\":9,\"values\":[{\"from\":0,\"value\":1}]}",
          "values[0].to: is"},
         {"{\"from\":0,\"to\":9,\"values\":[{\"from\":0,\"to\":10,\"value\":1}]}",
-         "values[0]: must lie within from and to"},
+         "values[0]: must lie within from and to, got 1970-01-01T00:00:00.010Z"},
         {"{\"from\":0,\"to\":9,\"values\":[{\"from\":0,\"to\":5,\"value\":1},"
          "{\"from\":4,\"to\":6,\"value\":1}]}",
          "values[1].from: must not be before the end"},
