@@ -13,6 +13,7 @@
 
 #include "base/grid.h"
 #include "base/mem.h"
+#include "base/time.h"
 
 /* What a row's value was from an origin on. */
 struct version {
@@ -34,29 +35,44 @@ struct covariates {
 
 /* ---- statements -------------------------------------------------------------------- */
 
+/* "...: RULE, got INSTANT" about a member of the i-th span. */
+static int refuse_time(size_t i, const char *member, const char *rule, int64_t time_ms,
+                       struct err *err)
+{
+    char got[TIME_TEXT_SIZE];
+    return err_set(err, ERR_INVALID, "values[%zu]%s: %s, got %s", i, member, rule,
+                   time_format(time_ms, got));
+}
+
+static int check_span(const struct covariate_statement *s, size_t i, struct err *err)
+{
+    const struct covariate_span *const span = &s->spans[i];
+    if (isinf(span->value))
+        return err_set(err, ERR_INVALID, "values[%zu].value: must be finite, got %g", i,
+                       span->value);
+    if (span->from_ms >= span->to_ms)
+        return refuse_time(i, ".to", "must be after from", span->to_ms, err);
+    if (span->from_ms < s->from_ms || span->to_ms > s->to_ms)
+        return refuse_time(i, "", "must lie within from and to",
+                           span->from_ms < s->from_ms ? span->from_ms : span->to_ms, err);
+    if (i > 0 && span->from_ms < span[-1].to_ms)
+        return refuse_time(i, ".from", "must not be before the end of the one before it",
+                           span->from_ms, err);
+    return 0;
+}
+
 int covariate_check(const struct covariate_statement *s, struct err *err)
 {
+    char got[TIME_TEXT_SIZE];
     if (s->from_ms >= s->to_ms)
-        return err_set(err, ERR_INVALID, "to: must be after from");
+        return err_set(err, ERR_INVALID, "to: must be after from, got %s",
+                       time_format(s->to_ms, got));
     if (isinf(s->otherwise))
         return err_set(err, ERR_INVALID, "otherwise: must be finite, got %g",
                        s->otherwise);
-    for (size_t i = 0; i < s->count; i++) {
-        const struct covariate_span *const span = &s->spans[i];
-        if (isinf(span->value))
-            return err_set(err, ERR_INVALID, "values[%zu].value: must be finite, got %g",
-                           i, span->value);
-        if (span->from_ms >= span->to_ms)
-            return err_set(err, ERR_INVALID, "values[%zu].to: must be after from", i);
-        if (span->from_ms < s->from_ms || span->to_ms > s->to_ms)
-            return err_set(err, ERR_INVALID, "values[%zu]: must lie within from and to",
-                           i);
-        if (i > 0 && span->from_ms < span[-1].to_ms)
-            return err_set(err, ERR_INVALID,
-                           "values[%zu].from: must not be before the end of the one "
-                           "before it",
-                           i);
-    }
+    for (size_t i = 0; i < s->count; i++)
+        if (check_span(s, i, err))
+            return -1;
     return 0;
 }
 
