@@ -70,12 +70,17 @@ static int copy_into(sqlite3 *db, const char *folder, struct err *err)
 {
     char *const path = mem_printf("%s/frwkvd.db", folder);
     char *const part = mem_printf("%s.part", path);
+    char *const wal = mem_printf("%s-wal", path);
     int status = -1;
-    if (access(path, F_OK) == 0)
+    /* A log left behind would be replayed over the copy. */
+    const char *const there = access(path, F_OK) == 0  ? path
+                              : access(wal, F_OK) == 0 ? wal
+                                                       : NULL;
+    if (there)
         err_set(err, ERR_CONFLICT,
                 "%s: is there already and is never overwritten; move it away, or "
                 "choose another folder",
-                path);
+                there);
     else if (create(part, err) == 0 &&
              sql_run(db, err, "VACUUM INTO ?", "s", part) >= 0 &&
              sync_path(part, O_RDWR, err) == 0)
@@ -83,6 +88,7 @@ static int copy_into(sqlite3 *db, const char *folder, struct err *err)
                                     : sync_path(folder, O_RDONLY | O_DIRECTORY, err);
     if (status)
         unlink(part);
+    free(wal);
     free(part);
     free(path);
     return status;
@@ -123,17 +129,10 @@ int store_restore(const char *folder, const char *uri, struct err *err)
     char *const from = mem_printf("sqlite:%s", folder);
     sqlite3 *const db = store_connect(from, err);
     const int lock_fd = db ? lock_folder(to, err) : -1;
-    int status = -1;
-    /* A log left behind would be replayed over the copy. */
-    char *const wal = mem_printf("%s/frwkvd.db-wal", to);
-    if (lock_fd >= 0 && access(wal, F_OK) == 0)
-        err_set(err, ERR_CONFLICT, "%s: is there already; move it away", wal);
-    else if (lock_fd >= 0)
-        status = copy_into(db, to, err);
+    const int status = lock_fd >= 0 ? copy_into(db, to, err) : -1;
     if (lock_fd >= 0)
         close(lock_fd);
     sqlite3_close(db);
-    free(wal);
     free(from);
     return status;
 }

@@ -315,13 +315,37 @@ static void nothing_is_overwritten(void **state)
     free(path);
 }
 
+/* The write-ahead log of a database that was moved away is none of a copy's. */
+static void a_log_left_behind_is_not_replayed(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct err err = {0};
+    put(fixture->store, "a", 0, 20000); /* lies in the log of another folder */
+    char *const copy =
+        mem_printf("cp %s/frwkvd.db-wal %s", fixture->folder.path, fixture->copy.path);
+    assert_int_equal(system(copy), 0);
+    free(copy);
+    assert_err(store_backup(fixture->folder.uri, fixture->copy.path, &err), &err,
+               ERR_CONFLICT, "frwkvd.db-wal: is there already and is never overwritten");
+    folder_empty(&fixture->copy);
+    err = (struct err){0};
+    assert_ok(store_backup(fixture->folder.uri, fixture->copy.path, &err), &err);
+    char *const wal = folder_file(&fixture->target, "frwkvd.db-wal");
+    FILE *const file = fopen(wal, "w");
+    assert_non_null(file);
+    fclose(file);
+    free(wal);
+    assert_err(store_restore(fixture->copy.path, fixture->target.uri, &err), &err,
+               ERR_CONFLICT, "frwkvd.db-wal: is there already");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_sound_store_has_no_findings), TEST(one_changed_byte_is_named),
         TEST(a_backup_under_load_restores),  TEST(a_killed_backup_is_whole_or_none),
-        TEST(nothing_is_overwritten),
+        TEST(nothing_is_overwritten),        TEST(a_log_left_behind_is_not_replayed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
