@@ -387,20 +387,22 @@ static int drop_samples(struct store *store, const struct limits *limits, struct
     return limits->hours_ms > INT64_MIN ? drop_hours(store, limits->hours_ms, err) : 0;
 }
 
+/* What one part cannot do (its rows are damaged, say) the others do all the same. */
 static int drop_all(struct store *store, struct err *err)
 {
     const struct limits limits = limits_of(store);
-    if (drop_samples(store, &limits, err) ||
-        (limits.forecasts_ms > INT64_MIN &&
-         retention_days(store, limits.forecasts_ms, err)) ||
-        (limits.models_ms > INT64_MIN &&
-         retention_models(store, limits.models_ms, err)) ||
-        (limits.jobs_ms > INT64_MIN && retention_jobs(store, limits.jobs_ms, err)))
-        return -1;
-    const int status = store->options.retention.bytes > 0
-                           ? keep_budget(store, err)
-                           : compactor_shrink(store, COMPACTOR_FREE_BYTES, err);
-    return status ? -1 : drop_series(store, err);
+    bool failed = drop_samples(store, &limits, err) != 0;
+    if (limits.forecasts_ms > INT64_MIN)
+        failed |= retention_days(store, limits.forecasts_ms, err) != 0;
+    if (limits.models_ms > INT64_MIN)
+        failed |= retention_models(store, limits.models_ms, err) != 0;
+    if (limits.jobs_ms > INT64_MIN)
+        failed |= retention_jobs(store, limits.jobs_ms, err) != 0;
+    const bool budget = store->options.retention.bytes > 0;
+    failed |= (budget ? keep_budget(store, err)
+                      : compactor_shrink(store, COMPACTOR_FREE_BYTES, err)) != 0;
+    failed |= drop_series(store, err) != 0;
+    return failed ? -1 : 0;
 }
 
 int retention_run(struct store *store, struct err *err)

@@ -400,6 +400,39 @@ static void old_models_and_jobs_go(void **state)
 }
 
 /* Revisions go with the samples that they are about. */
+static void what_cannot_go_keeps_nothing_else(void **state)
+{
+    struct fixture *const fixture = *state;
+    fixture->folder.options.retention.forecasts_ms = DAY_MS;
+    fixture->folder.options.retention.samples_ms = DAY_MS;
+    fixture->folder.options.retention.hours_ms = DAY_MS;
+    fixture->folder.options.retention.models_ms = DAY_MS;
+    fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    int64_t revision;
+    bool created;
+    assert_ok(
+        store_forecaster_put(fixture->store, "f", "{}", "{}", &revision, &created, &err),
+        &err);
+    issue(fixture, START_MS);
+    for (int i = 0; i < 4; i++)
+        publish(fixture, false);
+    put(fixture->store, "a", START_MS, START_MS + DAY_MS, MINUTE_MS);
+    let_it_be(fixture, START_MS + 30 * DAY_MS);
+    assert_ok(sql_exec(fixture->store->db,
+                       "CREATE TRIGGER stuck BEFORE DELETE ON issues BEGIN "
+                       "SELECT RAISE(ABORT, 'stuck'); END",
+                       &err),
+              &err);
+    assert_err(store_retain(fixture->store, &err), &err, ERR_IO, "stuck");
+    assert_int_equal(ask(fixture, "SELECT count(*) FROM issues"), 1);
+    assert_int_equal(ask(fixture, "SELECT count(*) FROM models"), 2);
+    assert_int_equal(series_count(fixture->store), 1);
+    assert_ok(sql_exec(fixture->store->db, "DROP TRIGGER stuck", &err), &err);
+    retain(fixture->store);
+    assert_int_equal(ask(fixture, "SELECT count(*) FROM issues"), 0);
+}
+
 static void revisions_go_with_their_samples(void **state)
 {
     struct fixture *const fixture = *state;
@@ -620,6 +653,7 @@ int main(void)
         TEST(days_of_the_ledger_go_whole),
         TEST(calibrations_stay_while_an_issue_names_them),
         TEST(old_models_and_jobs_go),
+        TEST(what_cannot_go_keeps_nothing_else),
         TEST(revisions_go_with_their_samples),
         TEST(a_budget_is_kept_by_the_oldest),
         TEST(a_budget_is_kept_by_forecasts_alone),
