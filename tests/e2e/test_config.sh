@@ -32,7 +32,7 @@ check "backtest needs a file" exits 2 "--csv" backtest
 check "backtest names a bad setting" exits 2 "epochs" backtest --csv x --set epochs=0
 check "backtest names settings that do not fit" exits 2 "heads: must divide the width 64, got 5" \
     backtest --csv x --set heads=5
-check "backtest names a bad split" exits 2 "--split" backtest --csv x --split 0.5
+check "backtest names a bad split" exits 2 "split: must be ett-hour" backtest --csv x --split 0.5
 check "backtest names a missing file" exits 1 "/nonexistent.csv" backtest --csv /nonexistent.csv
 check "import needs one file" exits 2 "one file expected" import
 check "models needs one name" exits 2 "one forecaster's name expected" models

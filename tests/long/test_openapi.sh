@@ -12,7 +12,8 @@ RECORD=$tmp/answers
 export RECORD
 
 # Their own results are theirs; what counts here is what they were answered.
-for name in first_forecast bad_input jobs covariates import reload accuracy crossings convert; do
+for name in first_forecast bad_input jobs covariates import reload accuracy crossings convert \
+    credentials job_limits overload metrics; do
     "$(dirname "$0")/../e2e/test_$name.sh" >"$tmp/e2e.log" 2>&1 && status=0 || status=$?
     body=$(grep '^not ok' "$tmp/e2e.log")
     check "test_$name.sh passes while it is recorded" [ "$status" = 0 ]
