@@ -6,8 +6,9 @@
 
 #include "base/mem.h"
 
-/* A slice holds the writer up while it is written, so it is small. */
-enum { SLICE_SAMPLES = 1 << 16, SLICE_SERIES = 1024 };
+/* A slice holds the writer up while it is written, so it is small.  Late samples may each
+ * fall into a chunk of their own. */
+enum { SLICE_SAMPLES = 1 << 16, SLICE_SERIES = 1024, SLICE_CHUNKS = 4096 };
 
 void *list_add(struct list *list, size_t size)
 {
@@ -58,7 +59,8 @@ void slice_free(struct slice *slice)
 
 bool slice_full(const struct slice *slice)
 {
-    return slice->samples >= SLICE_SAMPLES || slice->ids.count >= SLICE_SERIES;
+    return slice->samples >= SLICE_SAMPLES || slice->ids.count >= SLICE_SERIES ||
+           slice->chunks.count >= SLICE_CHUNKS;
 }
 
 /* ---- what becomes chunks --------------------------------------------------------- */

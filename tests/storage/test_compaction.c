@@ -178,6 +178,39 @@ static void late_samples_find_their_chunks(void **state)
     assert_holds(fixture->store, "a", 5 * CHUNK);
 }
 
+/* A sample into each of very many chunks: no transaction writes all of them. */
+static void late_samples_hold_nobody_up(void **state)
+{
+    enum { SERIES = 150, CHUNKS = 64, MOST = 4096 + CHUNKS };
+    struct fixture *const fixture = *state;
+    struct store *const store = fixture->store;
+    for (size_t late = 0; late < 2; late++)
+        for (size_t s = 0; s < SERIES; s++) {
+            char name[16];
+            snprintf(name, sizeof name, "s%zu", s);
+            struct err err = {0};
+            struct store_counts counts;
+            struct store_batch *const batch = store_batch_new();
+            const uint32_t series = store_batch_series(batch, name);
+            for (size_t i = 0; i < CHUNKS * (late ? 1 : CHUNK); i++)
+                store_batch_add(batch, series,
+                                (int64_t)(i * (late ? CHUNK : 1)) * STEP_MS +
+                                    (int64_t)late,
+                                value_at(i));
+            store_batch_history(batch);
+            assert_ok(store_append_wait(store, batch, &counts, &err), &err);
+            if (late == 0 && s == SERIES - 1)
+                compact(store);
+        }
+    const uint64_t commits = atomic_load(&store->writer.commits);
+    const uint64_t chunks = atomic_load(&store->compactor.chunks);
+    compact(store);
+    const uint64_t written = atomic_load(&store->compactor.chunks) - chunks;
+    assert_int_equal(written, SERIES * CHUNKS);
+    /* One begins, one trims, one shrinks. */
+    assert_true((atomic_load(&store->writer.commits) - commits - 3) * MOST >= written);
+}
+
 /* So many series that none would ever fill a chunk within the bound of the head. */
 static void a_crowd_is_compacted_early(void **state)
 {
@@ -494,6 +527,7 @@ int main(void)
         TEST(a_damaged_row_is_refused),
         TEST(a_full_disk_stops_a_pass),
         TEST(files_of_past_versions_open),
+        TEST(late_samples_hold_nobody_up),
         TEST(a_damaged_chunk_does_not_fill_the_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
