@@ -89,7 +89,8 @@ static void add_value(struct sums *s, const struct store_issued *issued, size_t 
 static void add_issue(struct sums *s, const struct store_issued *issued, size_t count)
 {
     const struct grid *const grid = &s->grid;
-    const int64_t ahead = (issued[0].first_ms - grid->start_ms) / grid->step_ms;
+    const int64_t ahead =
+        grid_steps_between(grid->zone, grid->start_ms, issued[0].first_ms, grid->step_ms);
     if (ahead < (int64_t)s->season || ahead >= (int64_t)grid->rows)
         return;
     const size_t origin = (size_t)ahead;
@@ -122,9 +123,11 @@ static size_t choose(struct store_issue_line *lines, size_t count, int64_t model
 static int read_grid(struct sums *s, struct store *store, int64_t first_ms,
                      int64_t now_ms, struct err *err)
 {
-    const int64_t step_ms = s->forecaster->step_ms;
-    const size_t rows = (size_t)((now_ms - first_ms) / step_ms) + 1 + s->season;
-    if (forecaster_grid(s->forecaster, store, now_ms, rows, &s->grid, err))
+    const struct forecaster *const f = s->forecaster;
+    const int64_t steps =
+        grid_steps_between(forecaster_zone(f), first_ms, now_ms, f->step_ms);
+    const size_t rows = (size_t)steps + 1 + s->season;
+    if (forecaster_grid(f, store, now_ms, rows, &s->grid, err))
         return -1;
     s->first_row = s->grid.rows;
     s->error = mem_new(s->grid.cols, sizeof *s->error);
