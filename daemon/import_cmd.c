@@ -69,26 +69,13 @@ static int options_read(struct import *import, int argc, char **argv, struct err
     return 0;
 }
 
-/* Appends &key=value for an option that was given. */
-static char *path_add(char *path, struct client *client, const char *key,
-                      const char *value)
-{
-    if (!value)
-        return path;
-    char *const escaped = client_escape(client, value);
-    char *const longer = mem_printf("%s&%s=%s", path, key, escaped);
-    client_text_free(escaped);
-    free(path);
-    return longer;
-}
-
 static char *path_of(const struct import *import, struct client *client)
 {
     const bool history = strcmp(import->history, "yes") == 0;
     char *path = mem_printf("/v1/import?history=%s", history ? "true" : "false");
-    path = path_add(path, client, "format", import->format);
-    path = path_add(path, client, "time_column", import->time_column);
-    return path_add(path, client, "zone", import->zone);
+    path = client_with(client, path, "format", import->format);
+    path = client_with(client, path, "time_column", import->time_column);
+    return client_with(client, path, "zone", import->zone);
 }
 
 /* ---- progress ---------------------------------------------------------------------- */
