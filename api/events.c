@@ -131,7 +131,7 @@ static void *events_main(void *ctx)
         if (!e->first)
             pthread_cond_wait(&e->changed, &e->lock);
         else
-            pthread_cond_timedwait(&e->changed, &e->lock, &until);
+            pthread_cond_clockwait(&e->changed, &e->lock, CLOCK_MONOTONIC, &until);
     }
     pthread_mutex_unlock(&e->lock);
     return NULL;
@@ -144,11 +144,7 @@ struct events *events_start(struct store *store, struct err *err)
     struct events *const e = mem_new(1, sizeof *e);
     e->store = store;
     pthread_mutex_init(&e->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&e->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&e->changed, NULL);
     if (pthread_create(&e->thread, NULL, events_main, e) == 0)
         return e;
     err_set(err, ERR_IO, "cannot start a thread");

@@ -9,7 +9,6 @@
  */
 #include "api/api.h"
 
-#include <errno.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -399,10 +398,10 @@ static void wait_for_requests(struct api *api)
     api->stopping = true;
     while (api->working)
         pthread_cond_wait(&api->ended, &api->lock);
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += STOP_GRACE_S;
     while (api->requests)
-        if (pthread_cond_timedwait(&api->ended, &api->lock, &until) == ETIMEDOUT)
+        if (pthread_cond_clockwait(&api->ended, &api->lock, CLOCK_MONOTONIC, &until))
             break;
     api->watch_stop = true;
     pthread_cond_signal(&api->watch_wake);

@@ -415,11 +415,11 @@ static void look(struct keeping *keeping)
 static bool wait_a_while(struct keeping *keeping)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += LOOK_MS / 1000;
     pthread_mutex_lock(&keeping->mutex);
-    while (!keeping->stop &&
-           pthread_cond_timedwait(&keeping->wake, &keeping->mutex, &until) == 0)
+    while (!keeping->stop && pthread_cond_clockwait(&keeping->wake, &keeping->mutex,
+                                                    CLOCK_MONOTONIC, &until) == 0)
         ;
     const bool stop = keeping->stop;
     pthread_mutex_unlock(&keeping->mutex);

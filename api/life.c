@@ -232,9 +232,9 @@ void *request_watch(void *ctx)
     pthread_mutex_lock(&api->lock);
     while (!api->watch_stop) {
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec++;
-        pthread_cond_timedwait(&api->watch_wake, &api->lock, &until);
+        pthread_cond_clockwait(&api->watch_wake, &api->lock, CLOCK_MONOTONIC, &until);
         const int64_t now_ms = time_monotonic_ms();
         for (struct request *req = api->requests; req; req = req->next) {
             if (req->phase != PHASE_WORKING || req->deadline_ms > now_ms)

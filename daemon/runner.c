@@ -312,7 +312,7 @@ static void wait_for_work(struct runner *r)
     until.tv_sec += IDLE_MS / 1000;
     pthread_mutex_lock(&r->lock);
     while (!r->woken && !atomic_load(&r->stop))
-        if (pthread_cond_timedwait(&r->changed, &r->lock, &until))
+        if (pthread_cond_clockwait(&r->changed, &r->lock, CLOCK_MONOTONIC, &until))
             break;
     r->woken = false;
     pthread_mutex_unlock(&r->lock);
@@ -354,11 +354,7 @@ static struct runner *runner_new(const struct runner_config *config)
     if (gethostname(r->owner, sizeof r->owner - 1))
         snprintf(r->owner, sizeof r->owner, "localhost");
     pthread_mutex_init(&r->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&r->changed, NULL);
     beat(r);
     return r;
 }

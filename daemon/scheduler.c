@@ -288,7 +288,7 @@ static void rest(struct scheduler *s)
     until.tv_sec += 1;
     pthread_mutex_lock(&s->lock);
     while (!s->woken && !atomic_load(&s->stop))
-        if (pthread_cond_timedwait(&s->changed, &s->lock, &until))
+        if (pthread_cond_clockwait(&s->changed, &s->lock, CLOCK_MONOTONIC, &until))
             break;
     pthread_mutex_unlock(&s->lock);
 }
@@ -345,11 +345,7 @@ struct scheduler *scheduler_start(struct store *store, struct clock clock,
     *s = (struct scheduler){.store = store, .clock = clock, .queued = queued, .ctx = ctx};
     atomic_store(&s->beat_ms, time_monotonic_ms());
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&s->changed, NULL);
     const int failed = pthread_create(&s->thread, NULL, scheduler_main, s);
     if (!failed)
         return s;
