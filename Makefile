@@ -172,11 +172,14 @@ bench: $(BUILD)/packages-long
 
 # clang's engine; FUZZ_SECONDS for each target, new findings land in the corpus folder.
 FUZZ_SECONDS ?= 60
-fuzz:
+FUZZ_LIBS := $(patsubst $(BUILD)/%,build-fuzz/%,$(call libs_of,api))
+fuzz: $(BUILD)/packages-clang
+	@$(MAKE) -s --no-print-directory -j$(JOBS) CC=clang CFLAGS="-g -O1" WARN= BUILD=build-fuzz \
+	    SAN=fuzzer-no-link,address,undefined $(FUZZ_LIBS)
 	@for t in $(FUZZ); do \
-	    mkdir -p build-fuzz tests/fuzz/corpus/$$t && \
-	    clang -g -O1 -std=gnu17 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o build-fuzz/$$t \
-	        tests/fuzz/fuzz_$$t.c $(SRC_base) $(SRC_fft) $(SRC_model) $(SRC_storage) $(SRC_api) $(call ext_of,api) && \
+	    mkdir -p tests/fuzz/corpus/$$t && \
+	    clang -g -O1 -std=gnu17 -D_GNU_SOURCE -I. -pthread -fsanitize=fuzzer,address,undefined \
+	        -o build-fuzz/$$t tests/fuzz/fuzz_$$t.c $(FUZZ_LIBS) $(call ext_of,api) && \
 	    build-fuzz/$$t -max_total_time=$(FUZZ_SECONDS) tests/fuzz/corpus/$$t || exit 1; done
 
 # The configuration that is there stays as it is.
@@ -206,10 +209,10 @@ deb: build/packages-long
 clean:
 	rm -rf build build-*
 
-format:
+format: $(BUILD)/packages-clang
 	clang-format -i $(wildcard $(FOLDERS:%=%/*.[ch]) tests/*/*.[ch] tests/*.h etc/demo/*.c)
 
-lint:
+lint: $(BUILD)/packages-clang
 	clang-tidy --quiet $(foreach f,$(FOLDERS),$(SRC_$(f))) -- -std=gnu17 -D_GNU_SOURCE -I.
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)

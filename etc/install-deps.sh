@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# install-deps.sh build|test|long -- the Debian packages that building, testing, or the
-# long tests and the Debian package need.
+# install-deps.sh build|test|long|clang -- the Debian packages that building, testing, the
+# long tests and the Debian package, or fuzz, lint and format need.
 #
 # Does nothing when all are there.  As root or with CI set it says what it installs and
 # installs it; otherwise it prints the one line to type and stops.
@@ -22,8 +22,9 @@ case "${1-}" in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
 long) wanted="$build $tests $long" ;;
+clang) wanted="$build clang libclang-rt-14-dev clang-tidy clang-format" ;;
 *)
-    echo "usage: $0 build|test|long" >&2
+    echo "usage: $0 build|test|long|clang" >&2
     exit 2
     ;;
 esac

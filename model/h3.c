@@ -22,6 +22,10 @@
 #include "model/slices.h"
 #include "model/vector.h"
 
+#ifndef CMPLX /* glibc has it for gcc alone */
+#define CMPLX(re, im) __builtin_complex(re, im)
+#endif
+
 enum { DIRECT_MOST = 64, RENORM = 64 };
 enum { SHIFT_C, SHIFT_D, LOG_DT, LOG_RE, IM, B_RE, B_IM, C_RE, C_IM, D_, TENSORS };
 enum { NONE, C__, TAPS, HEADS, STATES, DIMS };

@@ -56,25 +56,21 @@ enum { QUAD = 4 };
 typedef real quad
     __attribute__((vector_size(QUAD * sizeof(real)), may_alias, aligned(sizeof(real))));
 
-/* Places in two quads, as a shuffle wants them: whole numbers of the same width. */
-typedef __typeof__(_Generic((real)0, float : (int32_t)0, default : (int64_t)0)) place;
-typedef place order __attribute__((vector_size(QUAD * sizeof(place))));
+#define LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 
 /* to (4,4) = from (4,4) transposed */
 static void turn(real *to, size_t to_row, const real *from, size_t from_row)
 {
-    const order low = {0, 4, 1, 5}, high = {2, 6, 3, 7};
     quad row[QUAD];
     for (size_t i = 0; i < QUAD; i++)
         row[i] = *(const quad *)(from + i * from_row);
-    const quad low02 = __builtin_shuffle(row[0], row[2], low);
-    const quad low13 = __builtin_shuffle(row[1], row[3], low);
-    const quad high02 = __builtin_shuffle(row[0], row[2], high);
-    const quad high13 = __builtin_shuffle(row[1], row[3], high);
-    *(quad *)(to + 0 * to_row) = __builtin_shuffle(low02, low13, low);
-    *(quad *)(to + 1 * to_row) = __builtin_shuffle(low02, low13, high);
-    *(quad *)(to + 2 * to_row) = __builtin_shuffle(high02, high13, low);
-    *(quad *)(to + 3 * to_row) = __builtin_shuffle(high02, high13, high);
+    const quad low02 = LOW(row[0], row[2]), low13 = LOW(row[1], row[3]);
+    const quad high02 = HIGH(row[0], row[2]), high13 = HIGH(row[1], row[3]);
+    *(quad *)(to + 0 * to_row) = LOW(low02, low13);
+    *(quad *)(to + 1 * to_row) = HIGH(low02, low13);
+    *(quad *)(to + 2 * to_row) = LOW(high02, high13);
+    *(quad *)(to + 3 * to_row) = HIGH(high02, high13);
 }
 
 /* panel (K,columns) = b (N,K) transposed: a column of b is `step` from the next. */
