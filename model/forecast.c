@@ -26,8 +26,8 @@ struct column {
     size_t series; /* in the model, or its count for a stranger */
     double mean, sd, missing;
     double spread; /* of late, in sd: model/spread.h */
-    bool effect; /* of covariates: the series uses some */
-    bool seen;   /* any value in the part of the tail that every candidate reads */
+    bool effect;   /* of covariates: the series uses some */
+    bool seen;     /* any value in the part of the tail that every candidate reads */
 };
 
 /* ---- work space -------------------------------------------------------------------- */
@@ -111,8 +111,7 @@ static struct column look_up(const struct model *m, const struct grid *tail, siz
         panel_scale(values, rows, tail->cols, &c.mean, &c.sd);
     }
     const size_t lately = rows < m->spread_rows ? rows : m->spread_rows;
-    c.spread = spread_of(values + (rows - lately) * tail->cols, lately, tail->cols,
-                         c.mean, c.sd);
+    c.spread = spread_of(values + (rows - lately) * tail->cols, lately, tail->cols, c.sd);
     return c;
 }
 

@@ -21,8 +21,7 @@ static const double least_deviation = 1e-12;
 static const double z_limit = 1e30;
 
 /* In units of the largest value, so that nothing overflows. */
-void panel_scale(const double *values, size_t count, size_t stride, double *mean,
-                 double *sd)
+double panel_deviation(const double *values, size_t count, size_t stride, double *mean)
 {
     double largest = 0, sum = 0, square = 0;
     size_t seen = 0;
@@ -41,9 +40,18 @@ void panel_scale(const double *values, size_t count, size_t stride, double *mean
             const double d = values[i * stride] / unit - middle;
             square += d * d;
         }
-    const double deviation = seen ? sqrt(square / (double)seen) : 0;
     *mean = middle * unit;
-    *sd = deviation > least_deviation ? deviation * unit : 1;
+    if (seen < 2)
+        return (double)NAN;
+    const double deviation = sqrt(square / (double)seen);
+    return deviation > least_deviation ? deviation * unit : 0;
+}
+
+void panel_scale(const double *values, size_t count, size_t stride, double *mean,
+                 double *sd)
+{
+    const double deviation = panel_deviation(values, count, stride, mean);
+    *sd = deviation > 0 ? deviation : 1;
 }
 
 int panel_init(struct panel *panel, const struct grid *grid, enum model_group group,

@@ -46,7 +46,10 @@ int64_t panel_first_step(const struct grid *grid);
  * more.  row may be that of a target. */
 uint32_t panel_phase(const struct panel *panel, size_t row, size_t season);
 
-/* Mean and deviation of count values, stride apart; missing ones skipped. */
+/* Mean and biased deviation of count values, stride apart; missing ones skipped.  The
+ * deviation is 0 where they stand still, NAN of fewer than two. */
+double panel_deviation(const double *values, size_t count, size_t stride, double *mean);
+/* The same as a scale: a deviation of 0 or NAN is 1. */
 void panel_scale(const double *values, size_t count, size_t stride, double *mean,
                  double *sd);
 

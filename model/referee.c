@@ -220,7 +220,7 @@ static double spread_before(const struct referee *r, size_t s, size_t row)
 {
     const size_t cols = r->panel->cols;
     const size_t rows = row < r->spread_rows ? row : r->spread_rows;
-    return spread_of(r->panel->z + (row - rows) * cols + s, rows, cols, 0, 1);
+    return spread_of(r->panel->z + (row - rows) * cols + s, rows, cols, 1);
 }
 
 /* Series s at the origin `row`: forecasts y[c] + at, W apart. */

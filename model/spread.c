@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "model/panel.h"
+
 enum { ROWS_LEAST = 336 };
 
 /* A series that stood still may move again, and one that leapt may stand. */
@@ -14,20 +16,11 @@ size_t spread_rows(size_t season, size_t horizon)
     return (rows + season - 1) / season * season;
 }
 
-double spread_of(const double *values, size_t rows, size_t stride, double mean, double sd)
+double spread_of(const double *values, size_t rows, size_t stride, double sd)
 {
-    double sum = 0, square = 0, seen = 0;
-    for (size_t i = 0; i < rows; i++)
-        if (isfinite(values[i * stride])) {
-            sum += (values[i * stride] - mean) / sd;
-            seen += 1;
-        }
-    for (size_t i = 0; i < rows; i++)
-        if (isfinite(values[i * stride])) {
-            const double d = (values[i * stride] - mean) / sd - sum / seen;
-            square += d * d;
-        }
-    if (seen < 2)
+    double mean;
+    const double deviation = panel_deviation(values, rows, stride, &mean) / sd;
+    if (isnan(deviation))
         return 1;
-    return sqrt(fmin(fmax(sqrt(square / seen), deviation_least), deviation_most));
+    return sqrt(fmin(fmax(deviation, deviation_least), deviation_most));
 }

@@ -20,9 +20,9 @@
  * seasons. */
 size_t spread_rows(size_t season, size_t horizon);
 
-/* Of rows values, stride apart, the newest last; mean and sd are those of the whole
- * series.  Missing ones are passed over; 1 where fewer than two are there. */
-double spread_of(const double *values, size_t rows, size_t stride, double mean,
-                 double sd);
+/* Of rows values, stride apart, in units of sd, the deviation of the whole series.  Missing
+ * ones are passed over; 1 where fewer than two are there.  A deviation counts as 0.05 at
+ * least and 20 at most. */
+double spread_of(const double *values, size_t rows, size_t stride, double sd);
 
 #endif

@@ -19,7 +19,7 @@
  * from its own cache.
  *
  * A share's `ticket` hands out its blocks: the number of the job in its high half, the
- * blocks not yet taken in its low half.  A taker reads ticket, then job, ctx and first,
+ * blocks not yet taken in its low half.  A taker reads ticket, then job, ctx and end,
  * then takes a block by compare-and-swap: if that succeeds, the job was not finished in
  * between and what was read belongs to it.  So nobody has to wait for a worker that sleeps.
  */

@@ -249,7 +249,8 @@ static int wait_for_work(struct compactor *compactor)
         if (next_ms == INT64_MAX)
             pthread_cond_wait(&compactor->wake, &compactor->mutex);
         else
-            pthread_cond_timedwait(&compactor->wake, &compactor->mutex, &until);
+            pthread_cond_clockwait(&compactor->wake, &compactor->mutex, CLOCK_MONOTONIC,
+                                   &until);
     }
     return TASKS;
 }
@@ -299,12 +300,8 @@ void compactor_init(struct compactor *compactor)
     pthread_mutex_init(&compactor->mutex, NULL);
     compactor->task[TASK_RETAIN] = (struct task){
         .due = true, .not_before_ms = time_monotonic_ms() + RETAIN_FIRST_MS};
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&compactor->wake, &attr);
-    pthread_cond_init(&compactor->finished, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&compactor->wake, NULL);
+    pthread_cond_init(&compactor->finished, NULL);
 }
 
 void compactor_fini(struct compactor *compactor)

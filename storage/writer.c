@@ -197,8 +197,8 @@ static void wait_for_work(struct writer *writer)
     while (!writer->first && !writer->closing) {
         if (writer->trouble.code == ERR_NONE)
             pthread_cond_wait(&writer->wake, &writer->mutex);
-        else if (pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) ==
-                 ETIMEDOUT)
+        else if (pthread_cond_clockwait(&writer->wake, &writer->mutex, CLOCK_MONOTONIC,
+                                        &until) == ETIMEDOUT)
             break;
     }
 }
@@ -318,12 +318,8 @@ int writer_start(struct store *store, struct err *err)
     struct writer *const writer = &store->writer;
     writer->last = &writer->first;
     pthread_mutex_init(&writer->mutex, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&writer->wake, &attr);
-    pthread_cond_init(&writer->answered, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&writer->wake, NULL);
+    pthread_cond_init(&writer->answered, NULL);
     sqlite3_wal_hook(store->db, count_wal_pages, writer);
     errno = pthread_create(&writer->thread, NULL, writer_main, store);
     writer->started = errno == 0;

@@ -3,11 +3,9 @@
  * makes of it is in test_year.c. */
 #include "tests/check.h"
 
-#include "api/api.h"
 #include "base/log.h"
 #include "daemon/live.h"
-#include "daemon/runner.h"
-#include "tests/storage/folder.h"
+#include "tests/daemon/trained.h"
 
 #define DAY INT64_C(86400000)
 #define SPRING INT64_C(1774742400000) /* 2026-03-29, the day of 23 hours */
@@ -70,28 +68,12 @@ static void days_are_those_of_the_zone(void **state)
     (void)state;
     struct folder folder;
     struct err err = {0};
-    int64_t revision, id;
-    bool created;
     folder_init(&folder);
     folder.now_ms = SPRING - 30 * DAY; /* what the training issues is too old to count */
     struct store *const store = folder_open(&folder);
     struct serving *const serving = serving_new(store, folder.options.clock);
     samples_add(store);
-    assert_ok(
-        store_forecaster_put(store, "load", definition, "{}", &revision, &created, &err),
-        &err);
-    const struct store_job_wish wish = {.kind = "train", .forecaster = "load"};
-    assert_ok(store_job_add(store, &wish, &id, &created, &err), &err);
-    const struct runner_config lane = {
-        .store = store,
-        .serving = serving,
-        .clock = folder.options.clock,
-        .kinds = RUNNER_LONG,
-        .checkpoint_folder = folder.path,
-        .checkpoint_s = 1,
-        .threads = 1,
-    };
-    assert_true(runner_once(&lane));
+    trained(&folder, store, serving, definition);
 
     struct store_model serves;
     struct store_forecaster stored;

@@ -8,12 +8,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "api/api.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/replay_all.h"
-#include "daemon/runner.h"
-#include "tests/storage/folder.h"
+#include "tests/daemon/trained.h"
 
 #define HOUR INT64_C(3600000)
 
@@ -45,26 +43,11 @@ static void samples_add(const struct folder *folder, struct store *store)
 static void live(struct folder *folder)
 {
     struct err err = {0};
-    int64_t revision, id;
-    bool created;
+    int64_t id;
     struct store *const store = folder_open(folder);
     struct serving *const serving = serving_new(store, folder->options.clock);
     samples_add(folder, store);
-    assert_ok(
-        store_forecaster_put(store, "load", definition, "{}", &revision, &created, &err),
-        &err);
-    const struct store_job_wish wish = {.kind = "train", .forecaster = "load"};
-    assert_ok(store_job_add(store, &wish, &id, &created, &err), &err);
-    const struct runner_config lane = {
-        .store = store,
-        .serving = serving,
-        .clock = folder->options.clock,
-        .kinds = RUNNER_LONG,
-        .checkpoint_folder = folder->path,
-        .checkpoint_s = 1,
-        .threads = 1,
-    };
-    assert_true(runner_once(&lane));
+    trained(folder, store, serving, definition);
     for (int i = 0; i < 2; i++) {
         folder->now_ms += 60000;
         assert_ok(serving_issue(serving, "load", 0, NULL, &id, &err), &err);
