@@ -71,8 +71,26 @@ static void column_sort(struct column *c)
         }
 }
 
-static int grid_of(const struct columns *all, const struct zone *wanted, struct grid *out,
-                   struct err *err)
+/* Moves each so that its last value stands where the last of all does. */
+static void columns_end_together(struct columns *all)
+{
+    int64_t last_ms = INT64_MIN;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct column *const c = &all->column[i];
+        if (c->count && c->samples[c->count - 1].time_ms > last_ms)
+            last_ms = c->samples[c->count - 1].time_ms;
+    }
+    for (size_t i = 0; i < all->count; i++) {
+        struct column *const c = &all->column[i];
+        const int64_t by_ms = c->count ? last_ms - c->samples[c->count - 1].time_ms : 0;
+        for (size_t k = 0; k < c->count; k++)
+            c->samples[k].time_ms += by_ms;
+    }
+}
+
+/* step_ms of 0: found. */
+static int grid_of(const struct columns *all, const struct zone *wanted, int64_t step_ms,
+                   struct grid *out, struct err *err)
 {
     const struct column *longest = NULL;
     int64_t first_ms = INT64_MAX, last_ms = INT64_MIN;
@@ -87,8 +105,9 @@ static int grid_of(const struct columns *all, const struct zone *wanted, struct 
         if (c->samples[c->count - 1].time_ms > last_ms)
             last_ms = c->samples[c->count - 1].time_ms;
     }
-    const int64_t step_ms = longest ? grid_step_of(longest->samples, longest->count) : 0;
-    if (step_ms == 0)
+    if (longest && step_ms == 0)
+        step_ms = grid_step_of(longest->samples, longest->count);
+    if (!longest || step_ms == 0)
         return err_set(
             err, ERR_INVALID,
             "holds no step: at least two samples of a series at different times "
@@ -119,7 +138,10 @@ int csv_grid_read(const char *path, const struct csv_options *options, struct gr
         goto out;
     for (size_t i = 0; i < all.count; i++)
         column_sort(&all.column[i]);
-    result = grid_of(&all, options->zone, out, err);
+    if (options->form == CSV_ROWS)
+        columns_end_together(&all);
+    result = grid_of(&all, options->zone, options->form == CSV_ROWS ? options->step_ms : 0,
+                     out, err);
     if (result)
         err_prefix(err, "%s", path);
 out:

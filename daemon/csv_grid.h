@@ -5,6 +5,7 @@
  * The step is the usual distance between the samples of the longest series; several
  * samples within a step become their mean, and a step without any is missing.
  * Steps of whole days and weeks begin when they do in the zone of the options.
+ * Rows without times (CSV_ROWS) end together, each with its last value.
  */
 #ifndef CSV_GRID_H
 #define CSV_GRID_H
@@ -13,7 +14,7 @@
 #include "base/err.h"
 #include "base/grid.h"
 
-/* Step of a file without times (CSV_ROWS), which starts at 1970. */
+/* Step of a file without times (CSV_ROWS), whose longest row starts at 1970. */
 #define CSV_GRID_STEP_MS INT64_C(3600000)
 
 /*

@@ -86,6 +86,23 @@ static void rows_have_no_times(void **state)
     grid_fini(&grid);
 }
 
+/* As M4's files are: rows of unlike length, some filled up with empty fields. */
+static void rows_end_together(void **state)
+{
+    (void)state;
+    struct grid grid = {0};
+    struct err err = {0};
+    assert_ok(grid_of("a,1,,2,,3\nb,7,8\nc,9,,,,\nd,,,,,\n", CSV_ROWS, &grid, &err), &err);
+    assert_int_equal(grid.step_ms, CSV_GRID_STEP_MS);
+    assert_int_equal(grid.rows, 5);
+    assert_int_equal(grid.cols, 4);
+    static const double want[] = {1,   NAN, NAN, NAN, NAN, NAN, NAN, NAN, 2,   NAN,
+                                  NAN, NAN, NAN, 7,   NAN, NAN, 3,   8,   9,   NAN};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        assert_close(grid.values[i], want[i], 0);
+    grid_fini(&grid);
+}
+
 static void what_cannot_be_a_grid_is_refused(void **state)
 {
     (void)state;
@@ -111,6 +128,7 @@ int main(void)
         cmocka_unit_test(a_wide_file_is_its_grid),
         cmocka_unit_test(irregular_times_become_means_and_gaps),
         cmocka_unit_test(rows_have_no_times),
+        cmocka_unit_test(rows_end_together),
         cmocka_unit_test(what_cannot_be_a_grid_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,4 +99,6 @@ run "$tmp/rows.csv" last:96 --format rows --group each $small
 check "rows, each: series of unlike length" is \
     '[.data.series, (.results[] | select(.bucket == "all" and .candidate == "frwkv") | .mae > 0)] | tostring' \
     '[3,true]'
+check "each is judged, however short" is \
+    '[.champion[] | select(.coverage80 > 0)] | length' 12
 done_testing
