@@ -9,10 +9,10 @@
 #include "base/mem.h"
 #include "model/score.h"
 
-static const double rate = 0.5, nominal_miss = 0.2, looks = 4;
+static const double rate = 0.25, nominal_miss = 0.2, looks = 4, series_most = 8;
 static const double rows_least = 24,
-                    actuals_least = 8; /* that move it at the full rate */
-static const double widening_least = -3, widening_most = 3; /* a factor of 20 */
+                    actuals_least = 8;    /* that move it at the full rate */
+static const double widening_limit = 1.5; /* both together a factor of 20 */
 
 static bool common_divisor(size_t a, size_t b)
 {
@@ -33,11 +33,20 @@ size_t follow_spacing(size_t rows, size_t P, size_t season, size_t kept)
     return spacing;
 }
 
-bool follow_init(struct follow *follow, size_t P, size_t kept, size_t spacing)
+void follow_common_init(struct follow_common *common, size_t series)
+{
+    *common = (struct follow_common){.series = (double)series};
+    for (int b = 0; b < MODEL_BUCKETS; b++)
+        common->factor[b] = 1;
+}
+
+bool follow_init(struct follow *follow, struct follow_common *common, size_t P,
+                 size_t kept, size_t spacing)
 {
     const size_t knots = bands_knots(P);
     assert(kept * spacing > P);
-    *follow = (struct follow){.P = P, .knots = knots, .kept = kept, .spacing = spacing};
+    *follow = (struct follow){
+        .P = P, .knots = knots, .kept = kept, .spacing = spacing, .common = common};
     while ((2 * follow->reach + 1) * kept < BANDS_POOL && follow->reach < knots)
         follow->reach++;
     follow->bucket = mem_try(knots, 1);
@@ -130,6 +139,12 @@ static double share_of(const struct follow *f, size_t origin, int bucket, double
     return fmin(fmin(rows / length, seen / actuals_least), 1);
 }
 
+static void widen(double *widening, double *factor, double step)
+{
+    *widening = fmin(fmax(*widening + step, -widening_limit), widening_limit);
+    *factor = exp(*widening);
+}
+
 static void learn_bucket(struct follow *f, size_t origin, int bucket)
 {
     const float *const e = residuals_of(f, origin);
@@ -144,9 +159,8 @@ static void learn_bucket(struct follow *f, size_t origin, int bucket)
     if (seen > 0) {
         const double step =
             rate * share_of(f, origin, bucket, seen) * (missed / seen - nominal_miss);
-        f->widening[bucket] =
-            fmin(fmax(f->widening[bucket] + step, widening_least), widening_most);
-        f->factor[bucket] = exp(f->widening[bucket]);
+        widen(&f->widening[bucket], &f->factor[bucket], step);
+        f->common->due[bucket] += step;
     }
     for (size_t k = 0; k < f->knots; k++)
         if (f->bucket[k] == bucket && !isnan(e[k]))
@@ -161,6 +175,15 @@ void follow_mature(struct follow *follow, size_t row)
         for (; *known < follow->begun && follow->row[*known % follow->kept] + end <= row;
              ++*known)
             learn_bucket(follow, *known, b);
+    }
+}
+
+void follow_settle(struct follow_common *common)
+{
+    for (int b = 0; b < MODEL_BUCKETS; b++) {
+        const double step = common->due[b] * fmin(1, series_most / common->series);
+        widen(&common->widening[b], &common->factor[b], step);
+        common->due[b] = 0;
     }
 }
 
@@ -198,7 +221,7 @@ double follow_offset(const struct follow *follow, size_t k, int level)
         (double)(horizon_end(follow->P, bucket) * (2 * follow->reach + 1));
     const double independent = fmax(looks * lengths, 1);
     return (double)bands_order(list_of(follow, k), n, independent, level) *
-           follow->factor[bucket];
+           follow->factor[bucket] * follow->common->factor[bucket];
 }
 
 bool follow_bands(const struct follow *follow, struct bands *bands, size_t series,

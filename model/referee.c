@@ -49,6 +49,14 @@ static struct follow *follow_at(const struct referee *r, int candidate, size_t s
     return &r->follow[(size_t)candidate * r->series + series];
 }
 
+/* Of the group that a series is in. */
+static struct follow_common *common_at(const struct referee *r, int candidate,
+                                       size_t series)
+{
+    const size_t W = r->panel->width;
+    return &r->common[(size_t)candidate * (r->series / W) + series / W];
+}
+
 static bool follow_all(struct referee *r, size_t season, size_t trained_from)
 {
     const size_t rows = r->panel->rows;
@@ -57,8 +65,10 @@ static bool follow_all(struct referee *r, size_t season, size_t trained_from)
     for (int c = 0; c < CANDIDATES; c++) {
         const size_t span = candidates[c].trained ? rows - trained_from : rows;
         const size_t spacing = follow_spacing(span, r->P, season, kept);
+        for (size_t s = 0; s < r->series; s += r->panel->width)
+            follow_common_init(common_at(r, c, s), r->panel->width);
         for (size_t s = 0; s < r->series; s++)
-            if (!follow_init(follow_at(r, c, s), r->P, kept, spacing))
+            if (!follow_init(follow_at(r, c, s), common_at(r, c, s), r->P, kept, spacing))
                 return false;
     }
     return true;
@@ -79,6 +89,7 @@ int referee_init(struct referee *referee, const struct panel *panel, size_t P,
         .unit = mem_new(S, sizeof *referee->unit),
         .scores = mem_try(CANDIDATES * S * MODEL_BUCKETS, sizeof *referee->scores),
         .follow = mem_try(CANDIDATES * S, sizeof *referee->follow),
+        .common = mem_new(CANDIDATES * S / panel->width, sizeof *referee->common),
     };
     for (size_t s = 0; s < S; s++) {
         const double error = seasonal_error(panel, s, trained_from, season);
@@ -100,6 +111,7 @@ void referee_fini(struct referee *referee)
     free(referee->unit);
     free(referee->scores);
     free(referee->follow);
+    free(referee->common);
     *referee = (struct referee){0};
 }
 
@@ -235,8 +247,6 @@ static void hear_series(struct hearing *h, size_t s, size_t row, size_t at, size
         if (!(h->mask >> c & 1))
             continue;
         struct follow *const f = follow_at(r, c, s);
-        if (h->what & (HEAR_FOLLOW | HEAR_BANDS))
-            follow_mature(f, row);
         if (h->what & HEAR_BANDS)
             set_offsets(h, f);
         hear_candidate(h, c, s, h->y[c] + at, W, z, f, tally[c]);
@@ -245,6 +255,18 @@ static void hear_series(struct hearing *h, size_t s, size_t row, size_t at, size
     }
     if (h->what & HEAR_DUEL)
         add_duels(h, s, row, tally);
+}
+
+/* What all bands know before the origin `row` of a group of series. */
+static void mature(struct referee *r, unsigned mask, size_t col, size_t row)
+{
+    for (int c = 0; c < CANDIDATES; c++) {
+        if (!(mask >> c & 1))
+            continue;
+        for (size_t s = col; s < col + r->panel->width; s++)
+            follow_mature(follow_at(r, c, s), row);
+        follow_settle(common_at(r, c, col));
+    }
 }
 
 /* Origins of one group of series, in blocks. */
@@ -263,10 +285,13 @@ static int hear_group(struct hearing *h, const struct candidate_task *task,
             candidate_forecast(c, task, at + done, n, h->y[c]);
             r->seconds[c] += (double)(time_monotonic_ms() - start) / 1000.0;
         }
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+            const struct origin o = at[done + i];
+            if (h->what & (HEAR_FOLLOW | HEAR_BANDS))
+                mature(r, h->mask, o.col, o.row);
             for (size_t c = 0; c < W; c++)
-                hear_series(h, at[done + i].col + c, at[done + i].row, i * r->P * W + c,
-                            W);
+                hear_series(h, o.col + c, o.row, i * r->P * W + c, W);
+        }
         pulse->now.step += n;
         if (pulse_beat(pulse, false, err))
             return -1;
@@ -465,7 +490,7 @@ double referee_coverage(const struct referee *referee, int candidate, size_t ser
 /* ---- bands and figures ------------------------------------------------------------- */
 
 /* Residuals of all series, evenly thinned, as those of one, with the mean of what the
- * series' own bands were widened by. */
+ * series' bands were widened by. */
 static void fit_everyone(const struct referee *r, int candidate, struct bands *bands)
 {
     size_t each = EVERYONE_KEPT / r->series;
@@ -482,7 +507,7 @@ static void fit_everyone(const struct referee *r, int candidate, struct bands *b
                    f->residuals + ((i + 1) * have / take - 1) * r->knots,
                    r->knots * sizeof *pool);
         for (int b = 0; have && b < MODEL_BUCKETS; b++)
-            widening[b] += f->widening[b];
+            widening[b] += f->widening[b] + f->common->widening[b];
         heard += have > 0;
     }
     bands_fit(bands, r->series, pool, n, 1);
@@ -501,8 +526,8 @@ int referee_bands(struct referee *referee, int candidate, const double *scale,
     struct referee *const r = referee;
     if (bands_init(bands, r->series + 1, r->P, err))
         return -1;
-    for (size_t s = 0; s < r->series; s++)
-        follow_mature(follow_at(r, candidate, s), r->panel->rows);
+    for (size_t s = 0; s < r->series; s += r->panel->width)
+        mature(r, 1u << candidate, s, r->panel->rows);
     fit_everyone(r, candidate, bands);
     const size_t row = bands->knots * BANDS_LEVELS;
     for (size_t s = 0; s < r->series; s++) {

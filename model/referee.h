@@ -53,12 +53,13 @@ struct referee {
     size_t P, series, knots;
     size_t spread_rows; /* model/spread.h */
 
-    struct duel *duels;         /* (pair, series, bucket) */
-    struct fleet *fleets;       /* (pair, bucket) */
-    double *unit;               /* (series) in which errors are compared */
-    struct score *scores;       /* (candidate, series, bucket) */
-    struct follow *follow;      /* (candidate, series) */
-    double seconds[CANDIDATES]; /* spent forecasting */
+    struct duel *duels;           /* (pair, series, bucket) */
+    struct fleet *fleets;         /* (pair, bucket) */
+    double *unit;                 /* (series) in which errors are compared */
+    struct score *scores;         /* (candidate, series, bucket) */
+    struct follow *follow;        /* (candidate, series) */
+    struct follow_common *common; /* (candidate, group) */
+    double seconds[CANDIDATES];   /* spent forecasting */
 };
 
 /* Candidates without training will be heard from row 0 on, trained ones from

@@ -56,18 +56,35 @@ static double plain(const struct follow *f, size_t k, int level, size_t now)
     }
     qsort(list, n, sizeof *list, compare_floats);
     const double looks = 4 * (double)(n * f->spacing) / (double)end;
-    return (double)bands_order(list, n, looks, level) * exp(f->widening[f->bucket[k]]);
+    const int b = f->bucket[k];
+    return (double)bands_order(list, n, looks, level) *
+           exp(f->widening[b] + f->common->widening[b]);
+}
+
+/* A series that shares its bands with none. */
+static void begin(struct follow *f, struct follow_common *common, size_t P, size_t kept,
+                  size_t spacing)
+{
+    follow_common_init(common, 1);
+    assert_true(follow_init(f, common, P, kept, spacing));
+}
+
+static void mature(struct follow *f, size_t row)
+{
+    follow_mature(f, row);
+    follow_settle(f->common);
 }
 
 static void lists_are_what_sorting_gives(void **state)
 {
     (void)state;
     enum { P = 12, KEPT = 64, SPACING = 3 };
+    struct follow_common common;
     struct follow f;
-    assert_true(follow_init(&f, P, KEPT, SPACING));
+    begin(&f, &common, P, KEPT, SPACING);
     for (size_t row = 0; row < 700; row++) {
         float e[BANDS_KNOTS_MAX];
-        follow_mature(&f, row);
+        mature(&f, row);
         if (row == 100 || row == 350 || row == 699)
             for (size_t k = 0; k < P; k++)
                 for (int l = 0; l < BANDS_LEVELS; l++)
@@ -83,24 +100,25 @@ static void nothing_is_read_before_it_happened(void **state)
 {
     (void)state;
     enum { P = 16, NOW = 200 };
+    struct follow_common common[2];
     struct follow f[2];
     for (int i = 0; i < 2; i++) {
-        assert_true(follow_init(&f[i], P, 64, 1));
+        begin(&f[i], &common[i], P, 64, 1);
         for (size_t row = 0; row < NOW; row++) {
             float e[BANDS_KNOTS_MAX];
-            follow_mature(&f[i], row);
+            mature(&f[i], row);
             draw(e, P, row, 1);
             for (size_t k = 0; i && k < P; k++)
                 if (row + bands_step(k, P) >= NOW)
                     e[k] = 1e6F;
             follow_add(&f[i], row, e);
         }
-        follow_mature(&f[i], NOW);
+        mature(&f[i], NOW);
     }
     for (size_t k = 0; k < P; k++)
         for (int l = 0; l < BANDS_LEVELS; l++)
             assert_true(follow_offset(&f[0], k, l) == follow_offset(&f[1], k, l));
-    follow_mature(&f[1], NOW + P); /* and of what happened, much */
+    mature(&f[1], NOW + P); /* and of what happened, much */
     assert_true(follow_offset(&f[1], P - 1, BANDS_HIGH) >
                 2 * follow_offset(&f[0], P - 1, BANDS_HIGH));
     for (int i = 0; i < 2; i++)
@@ -112,14 +130,15 @@ static void nothing_is_read_before_it_happened(void **state)
 static double coverage(size_t P, size_t change, const double sd[2], size_t from,
                        size_t to, bool widen)
 {
+    struct follow_common common;
     struct follow f;
     double inside = 0, seen = 0;
-    assert_true(follow_init(&f, P, 256, follow_spacing(to, P, 1, 256)));
+    begin(&f, &common, P, 256, follow_spacing(to, P, 1, 256));
     for (size_t row = 0; row < to; row++) {
         float e[BANDS_KNOTS_MAX];
-        follow_mature(&f, row);
+        mature(&f, row);
         for (int b = 0; !widen && b < MODEL_BUCKETS; b++)
-            f.widening[b] = 0, f.factor[b] = 1;
+            f.widening[b] = common.widening[b] = 0, f.factor[b] = common.factor[b] = 1;
         draw(e, P, row, sd[row >= change]);
         for (size_t k = 0; row >= from && k < f.knots; k++) {
             if (isnan(e[k]))
@@ -161,18 +180,62 @@ static void bands_hold_where_errors_grow_or_shrink(void **state)
     assert_close(coverage(24, 600, shrink, 800, 1000, true), 0.8, 0.07);
 }
 
+/* Coverage in rows [from, to) of `count` series that share bands, walked through from
+ * series `first` on; all their errors triple at row `change`. */
+static double together(size_t count, size_t first, size_t change, size_t from, size_t to)
+{
+    enum { P = 200, MOST = 8 };
+    struct follow_common common;
+    struct follow f[MOST];
+    double inside = 0, seen = 0;
+    follow_common_init(&common, count);
+    for (size_t s = 0; s < count; s++)
+        assert_true(follow_init(&f[s], &common, P, 256, follow_spacing(to, P, 1, 256)));
+    for (size_t row = 0; row < to; row++) {
+        for (size_t i = 0; i < count; i++)
+            follow_mature(&f[(first + i) % count], row);
+        follow_settle(&common);
+        for (size_t i = 0; i < count; i++) {
+            const size_t s = (first + i) % count;
+            float e[BANDS_KNOTS_MAX];
+            draw(e, P, row + s * 5000, row < change ? 1 : 3);
+            for (size_t k = 0; row >= from && k < f[s].knots; k++) {
+                if (isnan(e[k]))
+                    continue;
+                seen += 1;
+                inside += (double)e[k] >= follow_offset(&f[s], k, BANDS_LOW) &&
+                          (double)e[k] <= follow_offset(&f[s], k, BANDS_HIGH);
+            }
+            follow_add(&f[s], row, e);
+        }
+    }
+    for (size_t s = 0; s < count; s++)
+        follow_fini(&f[s]);
+    return inside / seen;
+}
+
+static void series_that_share_bands_learn_sooner(void **state)
+{
+    (void)state;
+    const double all = together(8, 0, 1000, 1400, 1600);
+    assert_true(together(1, 0, 1000, 1400, 1600) < 0.7);
+    assert_close(all, 0.8, 0.05);
+    assert_true(together(8, 3, 1000, 1400, 1600) == all); /* in whatever order */
+}
+
 static void without_residuals_nothing_is_said(void **state)
 {
     (void)state;
+    struct follow_common common;
     struct follow f;
     struct bands bands;
     struct err err = {0};
     float e[8];
-    assert_true(follow_init(&f, 8, 64, 1));
+    begin(&f, &common, 8, 64, 1);
     assert_ok(bands_init(&bands, 1, 8, &err), &err);
     bands.offset[0] = 7;
     for (size_t row = 0; row < 40; row++) {
-        follow_mature(&f, row);
+        mature(&f, row);
         assert_false(follow_ready(&f, 3));
         assert_true(follow_offset(&f, 3, BANDS_HIGH) == 0);
         for (int k = 0; k < 8; k++)
@@ -183,9 +246,9 @@ static void without_residuals_nothing_is_said(void **state)
     assert_true(bands.offset[0] == 7);
     draw(e, 8, 1000, 1);
     e[3] = 2;
-    follow_mature(&f, 1000);
+    mature(&f, 1000);
     follow_add(&f, 1000, e);
-    follow_mature(&f, 1008);
+    mature(&f, 1008);
     assert_true(follow_bands(&f, &bands, 0, 10) ==
                 !isnan(e[0] + e[1] + e[2] + e[3] + e[4] + e[5] + e[6] + e[7]));
     follow_fini(&f);
@@ -200,6 +263,7 @@ int main(void)
         cmocka_unit_test(nothing_is_read_before_it_happened),
         cmocka_unit_test(bands_hold_where_errors_stay_as_they_are),
         cmocka_unit_test(bands_hold_where_errors_grow_or_shrink),
+        cmocka_unit_test(series_that_share_bands_learn_sooner),
         cmocka_unit_test(without_residuals_nothing_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
