@@ -22,6 +22,7 @@ struct model *artifact_new(const struct model_spec *spec, int64_t step_ms, size_
     m->by_name = mem_new(series, sizeof *m->by_name);
     m->mean = mem_new(series, sizeof *m->mean);
     m->sd = mem_new(series, sizeof *m->sd);
+    m->leap = mem_new(series, sizeof *m->leap);
     m->profiles = mem_new(series + 1, sizeof *m->profiles);
     m->contexts = mem_new(series + 1, 1);
     for (size_t s = 0; s <= series; s++)
@@ -40,6 +41,7 @@ void model_free(struct model *model)
     free(model->by_name);
     free(model->mean);
     free(model->sd);
+    free(model->leap);
     free(model->profiles);
     free(model->contexts);
     free(model->verdicts);

@@ -27,6 +27,7 @@ struct model {
     char **names;
     size_t *by_name;   /* indices of names in strcmp() order */
     double *mean, *sd; /* of each series, of all rows */
+    double *leap;      /* (series) limits of what is believed: model/leap.h */
 
     struct effects effects; /* of covariates; without columns where there are none */
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The protocol of the literature: fit on the train part, stop on the validation part,
- * every window of the test part counted once.  Who serves comes from the validation
- * part (candidates without training: from everything before the test part).  The test
- * part is heard last and changes nothing but the bands, which follow the candidates
- * through it: at every origin they rest on what had come true by then.
+ * every window of the test part counted once, every value believed (model/leap.h).  Who
+ * serves comes from the validation part (candidates without training: from everything
+ * before the test part).  The test part is heard last and changes nothing but the bands,
+ * which follow the candidates through it: at every origin they rest on what had come true
+ * by then.
  */
 #include "model/model.h"
 

@@ -113,7 +113,10 @@ static int cut_parts(struct convert *c, const struct grid *grid, struct err *err
     if (!cut_history(grid->rows, spec->lookback, spec->horizon, &c->cut))
         return err_set(err, ERR_CONFLICT, "history: %zu steps, converting needs %zu",
                        grid->rows, model_rows_for_training(spec));
-    if (panel_init(&c->panel, grid, spec->group, grid->rows, err))
+    double *const limits = mem_new(grid->cols, sizeof *limits);
+    const int rc = panel_believe(&c->panel, grid, spec->group, grid->rows, limits, err);
+    free(limits);
+    if (rc)
         return -1;
     rescale(&c->panel, c->from);
     if (effect_view_init(&c->effect, &c->from->effects, grid, spec->horizon, err) ||

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/leap.h"
 #include "model/spread.h"
 #include "model/windows.h"
 #include "model/work.h"
@@ -90,6 +91,26 @@ void forecaster_work_free(struct forecaster_work *work)
 }
 
 /* ---- reading the tail -------------------------------------------------------------- */
+
+/* What is believed of a tail; of strangers by its last rows. */
+static int believe(const struct model *m, const struct grid *tail, size_t rows,
+                   struct grid *out, struct err *err)
+{
+    double *const limits = mem_try(tail->cols, sizeof *limits);
+    if (!limits)
+        return err_set(err, ERR_NO_MEMORY, "forecast: no memory for %zu series",
+                       tail->cols);
+    for (size_t i = 0; i < tail->cols; i++) {
+        const size_t s = artifact_find(m, tail->names[i]);
+        limits[i] = s < m->series
+                        ? m->leap[s]
+                        : leap_limit(tail->values + (tail->rows - rows) * tail->cols + i,
+                                     rows, tail->cols);
+    }
+    const int rc = leap_grid(tail, limits, out, err);
+    free(limits);
+    return rc;
+}
 
 static struct column look_up(const struct model *m, const struct grid *tail, size_t index,
                              size_t rows, size_t recent_rows)
@@ -413,13 +434,12 @@ void forecaster_go_on(struct forecaster_work *work, const void *const *states,
     work->behind = behind;
 }
 
-int model_forecast(const struct model *model, struct forecaster_work *work,
-                   const struct grid *tail, size_t horizon, const double *quantiles,
-                   size_t quantile_count, struct model_answer *answers, struct err *err)
+/* What a tail holds is believed. */
+static int forecast(const struct model *model, struct forecaster_work *work,
+                    const struct grid *tail, size_t rows, size_t horizon,
+                    const double *quantiles, size_t quantile_count,
+                    struct model_answer *answers, struct err *err)
 {
-    if (check_request(model, tail, horizon, quantiles, quantile_count, err))
-        return -1;
-    const size_t rows = tail->rows < work->rows ? tail->rows : work->rows;
     const bool joint = model->spec.group == GROUP_JOINT;
     if (effect_view_init(&work->view, &model->effects, tail, model->spec.horizon, err))
         return -1;
@@ -449,4 +469,19 @@ int model_forecast(const struct model *model, struct forecaster_work *work,
     effect_view_fini(&work->view);
     work->states = NULL;
     return 0;
+}
+
+int model_forecast(const struct model *model, struct forecaster_work *work,
+                   const struct grid *tail, size_t horizon, const double *quantiles,
+                   size_t quantile_count, struct model_answer *answers, struct err *err)
+{
+    const size_t rows = tail->rows < work->rows ? tail->rows : work->rows;
+    struct grid believed;
+    if (check_request(model, tail, horizon, quantiles, quantile_count, err) ||
+        believe(model, tail, rows, &believed, err))
+        return -1;
+    const int rc = forecast(model, work, &believed, rows, horizon, quantiles,
+                            quantile_count, answers, err);
+    free(believed.values);
+    return rc;
 }

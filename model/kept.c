@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/leap.h"
 #include "model/windows.h"
 
 bool kept_goes_on(const struct model *model, size_t series)
@@ -43,16 +44,33 @@ static size_t place_of(int64_t step, size_t rows)
     return (size_t)(place < 0 ? place + (int64_t)rows : place);
 }
 
+/* As it stands before the step `first`, by the values in the ring. */
+static struct leap leap_before(const double *ring, size_t rows, int64_t first,
+                               double limit)
+{
+    double newest[2];
+    size_t n = 0;
+    for (size_t back = 1; back <= rows && n < 2; back++) {
+        const double x = ring[place_of(first - (int64_t)back, rows)];
+        if (isfinite(x))
+            newest[n++] = x;
+    }
+    struct leap leap = {limit, (double)NAN, false};
+    while (n > 0)
+        leap_take(&leap, newest[--n]);
+    return leap;
+}
+
 /* Of the rows a state is given, only the last L are worth more than a note. */
 static void push_network(struct forecaster_work *w, real *state, const struct grid *rows,
-                         size_t col, double mean, double sd)
+                         size_t col, struct leap leap, double mean, double sd)
 {
     const struct frwkv *const f = &w->frwkv;
     const size_t L = network_config(f->network)->L;
     const struct panel clock = {.first_step = panel_first_step(rows)};
     for (size_t row = 0; row < rows->rows; row++) {
-        const double x = rows->values[row * rows->cols + col];
-        const double z = isfinite(x) ? windows_value((x - mean) / sd) : (double)NAN;
+        const double x = leap_take(&leap, rows->values[row * rows->cols + col]);
+        const double z = windows_value((x - mean) / sd);
         const uint32_t phase = panel_phase(&clock, row, L);
         if (row + L < rows->rows)
             network_state_note(f->network, state, phase, (real)z);
@@ -69,13 +87,14 @@ void forecaster_states_push(const struct model *model, struct forecaster_work *w
         if (!states[c])
             continue;
         double *const ring = states[c];
+        const size_t series = artifact_find(model, rows->names[c]);
+        if (w->state_reals && kept_goes_on(model, series))
+            push_network(w, kept_network(w, states[c]), rows, c,
+                         leap_before(ring, w->rows, first, model->leap[series]),
+                         model->mean[series], model->sd[series]);
         for (size_t row = 0; row < rows->rows; row++)
             ring[place_of(first + (int64_t)row, w->rows)] =
                 rows->values[row * rows->cols + c];
-        const size_t series = artifact_find(model, rows->names[c]);
-        if (w->state_reals && kept_goes_on(model, series))
-            push_network(w, kept_network(w, states[c]), rows, c, model->mean[series],
-                         model->sd[series]);
     }
 }
 

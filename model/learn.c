@@ -208,7 +208,7 @@ static int refit_frwkv(struct learn *l, struct model *m, const struct panel *les
 static int refit(struct learn *l, struct model *m, struct err *err)
 {
     struct panel all, less = {0};
-    if (panel_init(&all, l->grid, l->spec->group, l->grid->rows, err))
+    if (panel_believe(&all, l->grid, l->spec->group, l->grid->rows, m->leap, err))
         return -1;
     memcpy(m->mean, all.mean, m->series * sizeof *m->mean);
     memcpy(m->sd, all.sd, m->series * sizeof *m->sd);
@@ -227,7 +227,7 @@ static int learn(struct learn *l, struct model *m, struct err *err)
     if (artifact_index(m))
         return err_set(err, ERR_INVALID, "series: two columns have the same name");
     if (cut_grid(l, err) ||
-        panel_init(&l->panel, l->grid, l->spec->group, l->cut.fit, err))
+        panel_believe(&l->panel, l->grid, l->spec->group, l->cut.fit, m->leap, err))
         return -1;
     l->season = l->spec->season ? l->spec->season : panel_season(&l->panel, l->cut.fit);
     m->season = l->season;

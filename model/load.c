@@ -271,6 +271,22 @@ static int read_scales(const struct safetensors *file, struct model *m, struct e
     return 0;
 }
 
+/* A model that has no limits believed everything. */
+static int read_leaps(const struct safetensors *file, struct model *m, struct err *err)
+{
+    for (size_t s = 0; s < m->series; s++)
+        m->leap[s] = (double)INFINITY;
+    if (!safetensors_find(file, "leap"))
+        return 0;
+    const struct safetensor *const t = find(file, "leap", SAFETENSOR_F64, m->series, err);
+    if (!t || safetensor_doubles(t, m->leap, m->series, err))
+        return -1;
+    for (size_t s = 0; s < m->series; s++)
+        if (!(m->leap[s] > 0))
+            return corrupt(err, "leap");
+    return 0;
+}
+
 static int read_fitted(const struct safetensors *file, struct model *m, struct err *err)
 {
     const size_t rows = m->series + 1;
@@ -429,8 +445,9 @@ static int read_all(const struct safetensors *file, struct model *m, struct err 
 {
     if (strcmp(safetensors_meta(file, "format"), MODEL_FORMAT) == 0)
         m->spread_rows = spread_rows(m->season, m->spec.horizon);
-    if (read_scales(file, m, err) || read_fitted(file, m, err) ||
-        read_effects(file, m, err) || read_verdicts(file, m, err))
+    if (read_scales(file, m, err) || read_leaps(file, m, err) ||
+        read_fitted(file, m, err) || read_effects(file, m, err) ||
+        read_verdicts(file, m, err))
         return -1;
     for (int c = 0; c < CANDIDATES; c++) {
         if (!artifact_serves(m, c))

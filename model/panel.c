@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/zone.h"
 #include "fft/fft.h"
+#include "model/leap.h"
 
 enum { SEASON_SERIES_MAX = 64 };
 
@@ -80,6 +81,20 @@ int panel_init(struct panel *panel, const struct grid *grid, enum model_group gr
         }
     }
     return 0;
+}
+
+int panel_believe(struct panel *panel, const struct grid *grid, enum model_group group,
+                  size_t scale_rows, double *limits, struct err *err)
+{
+    struct grid believed;
+    *panel = (struct panel){0};
+    for (size_t c = 0; c < grid->cols; c++)
+        limits[c] = leap_limit(grid->values + c, scale_rows, grid->cols);
+    if (leap_grid(grid, limits, &believed, err))
+        return -1;
+    const int rc = panel_init(panel, &believed, group, scale_rows, err);
+    free(believed.values);
+    return rc;
 }
 
 void panel_fini(struct panel *panel)

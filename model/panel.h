@@ -37,6 +37,10 @@ struct origin {
 /* Standardises grid by its first scale_rows rows. */
 int panel_init(struct panel *panel, const struct grid *grid, enum model_group group,
                size_t scale_rows, struct err *err);
+/* The same of what is believed, the rest is missing: model/leap.h.  limits (cols), by those
+ * rows. */
+int panel_believe(struct panel *panel, const struct grid *grid, enum model_group group,
+                  size_t scale_rows, double *limits, struct err *err);
 void panel_fini(struct panel *panel);
 
 /* Steps since 1970 of row 0 of a grid, by the clock of its zone. */

@@ -183,6 +183,7 @@ static void add_tables(struct list *list, const struct model *m, const struct ta
     const size_t rows = m->series + 1;
     add(list, "mean", SAFETENSOR_F64, m->mean, 1, &m->series);
     add(list, "sd", SAFETENSOR_F64, m->sd, 1, &m->series);
+    add(list, "leap", SAFETENSOR_F64, m->leap, 1, &m->series);
     static_assert(sizeof *m->profiles == 2, "a profile is saved as two bytes");
     const size_t profiles[] = {rows, 2};
     add(list, "profile", SAFETENSOR_U8, m->profiles, 2, profiles);

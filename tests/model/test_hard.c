@@ -5,7 +5,7 @@
 #include "model/artifact.h"
 #include "model/spread.h"
 
-enum { ROWS = 240, P = 8, QUANTILES = 3 };
+enum { ROWS = 240, WAVES_ROWS = 400, P = 8, QUANTILES = 3 };
 enum kind {
     WELL,
     LEARNT,
@@ -180,8 +180,8 @@ static void all_together(void **state)
     check_fleet(GROUP_JOINT);
 }
 
-/* Wherever it stands, the model can be kept and its neighbour is well; unless it is among
- * the newest, which are repeated or averaged, so is its own series. */
+/* Wherever it stands, the model can be kept, its neighbour is well and so is its own
+ * series. */
 static void one_enormous_value_spoils_nothing(void **state)
 {
     (void)state;
@@ -201,11 +201,55 @@ static void one_enormous_value_spoils_nothing(void **state)
         for (size_t j = 1; j < 2 * P * QUANTILES; j += QUANTILES)
             if (j > P * QUANTILES)
                 assert_true(fabs(values[j] - 40) < 5);
-            else if (places[i % 3] < ROWS - 2)
+            else
                 assert_true(fabs(values[j] - 20) < 5);
         check_kept(m, &grid, values);
         model_free(m);
         grid_fini(&grid);
+    }
+}
+
+/* Rhythms with noise, or waves that the network serves; one value of the first is another. */
+static void slip(bool waves, enum model_group group, size_t ago, double value,
+                 double *values, struct model_answer *answers)
+{
+    struct grid grid = waves ? small_waves(WAVES_ROWS, 2) : small_grid(ROWS, 2, 0.3);
+    if (ago > 0)
+        grid.values[(grid.rows - ago) * 2] = value;
+    const struct model_spec spec = waves ? waves_spec(group) : small_spec(group);
+    struct err err = {0};
+    struct model *const m = model_train(&grid, &spec, NULL, &err);
+    assert_ok(m ? 0 : -1, &err);
+    ask(m, &grid, values, answers);
+    model_free(m);
+    grid_fini(&grid);
+}
+
+/* One slip, wherever it stands, changes who serves, what is forecast and how wide the bands
+ * are no more than one missing value would. */
+static void a_slip_is_not_believed(void **state)
+{
+    (void)state;
+    static const size_t ago[] = {ROWS, 210, 120, 40, 14, 3, 1};
+    double clean[2 * P * QUANTILES], values[2 * P * QUANTILES];
+    struct model_answer answers[2];
+    for (int kind = 0; kind < 4; kind++) {
+        const bool waves = kind / 2;
+        const enum model_group group = (enum model_group)(kind % 2);
+        slip(waves, group, 0, 0, clean, answers);
+        char server[sizeof answers->candidate[0]];
+        memcpy(server, answers[0].candidate[3], sizeof server);
+        assert_string_equal(server, waves ? "frwkv" : "profile");
+        for (size_t i = 0; i < 7; i++) {
+            slip(waves, group, ago[i], i % 2 ? 1e9 : -7e5, values, answers);
+            assert_string_equal(answers[0].candidate[3], server);
+            for (size_t j = 0; j < P * QUANTILES; j += QUANTILES) {
+                const double *const x = values + j, *const y = clean + j;
+                const double width = (x[2] - x[0]) / (y[2] - y[0]);
+                assert_true(fabs(x[1] - y[1]) < (waves ? 0.75 : 0.1));
+                assert_true(width > 0.8 && width < 1.25);
+            }
+        }
     }
 }
 
@@ -255,6 +299,31 @@ static void a_healthy_series_does_not_notice(void **state)
     grid_fini(&grid);
 }
 
+/* What has no limits of what is believed, as before there were any, believes all. */
+static void models_without_limits_are_read(void **state)
+{
+    (void)state;
+    struct grid grid = small_grid(ROWS, 2, 0.3);
+    const struct model_spec spec = small_spec(GROUP_EACH);
+    struct err err = {0};
+    struct model *const m = model_train(&grid, &spec, NULL, &err);
+    assert_ok(m ? 0 : -1, &err);
+    struct model *const older = copy_of(m, "\"leap\"", "\"pale\"");
+    double values[2 * P * QUANTILES], clean[2 * P * QUANTILES];
+    struct model_answer answers[2];
+    ask(m, &grid, clean, answers);
+    ask(older, &grid, values, answers);
+    assert_memory_equal(values, clean, sizeof clean);
+    grid.values[(ROWS - 3) * 2] = 1e9;
+    ask(m, &grid, values, answers);
+    assert_true(fabs(values[5 * QUANTILES + 1] - clean[5 * QUANTILES + 1]) < 1);
+    ask(older, &grid, values, answers);
+    assert_true(fabs(values[5 * QUANTILES + 1] - clean[5 * QUANTILES + 1]) > 1e6);
+    model_free(older);
+    model_free(m);
+    grid_fini(&grid);
+}
+
 /* Where offsets were in the data's units they are divided by the series' deviations. */
 static void models_of_format_2_are_read(void **state)
 {
@@ -285,8 +354,8 @@ static void models_of_format_3_are_read(void **state)
 {
     (void)state;
     struct grid grid = small_grid(400, 3, 0.3);
-    for (size_t row = 200; row < 400; row++)
-        grid.values[row * 3] *= 0.1;
+    for (size_t row = 200; row < 400; row++) /* no leap that is not believed */
+        grid.values[row * 3] *= row < 220 ? 1 - 0.9 * (double)(row - 200) / 20 : 0.1;
     const struct model_spec spec = small_spec(GROUP_EACH);
     struct err err = {0};
     struct model *const m = model_train(&grid, &spec, NULL, &err);
@@ -320,7 +389,9 @@ int main(void)
         cmocka_unit_test(each_by_itself),
         cmocka_unit_test(all_together),
         cmocka_unit_test(one_enormous_value_spoils_nothing),
+        cmocka_unit_test(a_slip_is_not_believed),
         cmocka_unit_test(a_healthy_series_does_not_notice),
+        cmocka_unit_test(models_without_limits_are_read),
         cmocka_unit_test(models_of_format_2_are_read),
         cmocka_unit_test(models_of_format_3_are_read),
     };
