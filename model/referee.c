@@ -1,61 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "model/referee.h"
+#include "model/referee_inner.h"
 
-#include <assert.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "base/time.h"
 #include "model/spread.h"
 
 enum {
-    PAIRS = CANDIDATES * (CANDIDATES - 1) / 2,
     BLOCK_CELLS = 1 << 18, /* forecast values of one candidate at a time */
     KEPT_CELLS = 1 << 21,  /* residuals of one candidate over all series */
     KEPT_MIN = 32,
     KEPT_MAX = 256,
-    EVERYONE_KEPT = 512, /* residuals of a step that stand for all series */
 };
-
-/* Number of the pair (simple, complex), simple < complex. */
-static size_t pair_of(int simple, int complex)
-{
-    return (size_t)(complex * (complex - 1) / 2 + simple);
-}
-
-static struct duel *duel_at(const struct referee *r, size_t pair, size_t series,
-                            int bucket)
-{
-    return &r->duels[(pair * r->series + series) * MODEL_BUCKETS + (size_t)bucket];
-}
-
-static struct fleet *fleet_at(const struct referee *r, size_t pair, int bucket)
-{
-    return &r->fleets[pair * MODEL_BUCKETS + (size_t)bucket];
-}
-
-static struct score *score_at(const struct referee *r, int candidate, size_t series,
-                              int bucket)
-{
-    return &r->scores[((size_t)candidate * r->series + series) * MODEL_BUCKETS +
-                      (size_t)bucket];
-}
-
-static struct follow *follow_at(const struct referee *r, int candidate, size_t series)
-{
-    return &r->follow[(size_t)candidate * r->series + series];
-}
-
-/* Of the group that a series is in. */
-static struct follow_common *common_at(const struct referee *r, int candidate,
-                                       size_t series)
-{
-    const size_t W = r->panel->width;
-    return &r->common[(size_t)candidate * (r->series / W) + series / W];
-}
 
 static bool follow_all(struct referee *r, size_t season, size_t trained_from)
 {
@@ -257,9 +215,9 @@ static void hear_series(struct hearing *h, size_t s, size_t row, size_t at, size
         add_duels(h, s, row, tally);
 }
 
-/* What all bands know before the origin `row` of a group of series. */
-static void mature(struct referee *r, unsigned mask, size_t col, size_t row)
+void referee_mature(struct referee *referee, unsigned mask, size_t col, size_t row)
 {
+    struct referee *const r = referee;
     for (int c = 0; c < CANDIDATES; c++) {
         if (!(mask >> c & 1))
             continue;
@@ -288,7 +246,7 @@ static int hear_group(struct hearing *h, const struct candidate_task *task,
         for (size_t i = 0; i < n; i++) {
             const struct origin o = at[done + i];
             if (h->what & (HEAR_FOLLOW | HEAR_BANDS))
-                mature(r, h->mask, o.col, o.row);
+                referee_mature(r, h->mask, o.col, o.row);
             for (size_t c = 0; c < W; c++)
                 hear_series(h, o.col + c, o.row, i * r->P * W + c, W);
         }
@@ -350,245 +308,4 @@ int referee_hear(struct referee *referee, const struct candidate_task *task,
         free(h.y[c]);
     free(h.place);
     return rc;
-}
-
-/* ---- deciding ---------------------------------------------------------------------- */
-
-/* What the fleet says of a pair in a bucket, and how much its series spread. */
-struct common {
-    struct evidence evidence;
-    double spread;
-};
-
-/* (PAIRS, MODEL_BUCKETS) of it; infinite margins where there are too few series. */
-static void weigh_fleet(const struct referee *r, struct common *out)
-{
-    struct evidence *const own = mem_new(r->series, sizeof *own);
-    for (size_t pair = 0; pair < PAIRS; pair++)
-        for (int b = 0; b < MODEL_BUCKETS; b++) {
-            const size_t end = horizon_end(r->P, b);
-            double rows = 0, heard = 0;
-            for (size_t s = 0; s < r->series; s++) {
-                const struct duel *const d = duel_at(r, pair, s, b);
-                own[s] = duel_weigh(d, end);
-                rows = fmax(rows, d->rows);
-                heard += isfinite(own[s].margin);
-            }
-            struct common *const c = &out[pair * MODEL_BUCKETS + (size_t)b];
-            c->evidence = fleet_weigh(fleet_at(r, pair, b), rows, end);
-            c->spread = fleet_spread(own, r->series, c->evidence.error);
-            if (heard < FLEET_LEAST)
-                c->evidence.margin = (double)INFINITY;
-        }
-    free(own);
-}
-
-/* How a complex candidate did against a simple one. */
-enum outcome { WORSE, BETTER, CLEARLY_BETTER };
-
-static enum outcome outcome_of(struct evidence e)
-{
-    return e.mean < -e.margin ? CLEARLY_BETTER : e.mean > 0 ? WORSE : BETTER;
-}
-
-/* A stranger to a fleet that is too small to speak: as the mean series, supposing that
- * series err together. */
-static struct evidence weigh_stranger(const struct referee *r, size_t pair, int bucket)
-{
-    struct evidence all = {0};
-    double heard = 0;
-    for (size_t s = 0; s < r->series; s++) {
-        const struct evidence e =
-            duel_weigh(duel_at(r, pair, s, bucket), horizon_end(r->P, bucket));
-        if (isinf(e.margin))
-            continue;
-        all.mean += e.mean;
-        all.margin += e.margin;
-        heard += 1;
-    }
-    if (heard <= 0)
-        all.margin = (double)INFINITY;
-    return all;
-}
-
-/* series may be the row after the last, which speaks for all. */
-static enum outcome compare(const struct referee *r, const struct common *fleet,
-                            int simple, int complex, size_t series, int bucket)
-{
-    const size_t pair = pair_of(simple, complex);
-    const struct common *const c = &fleet[pair * MODEL_BUCKETS + (size_t)bucket];
-    if (series < r->series) {
-        const struct evidence own =
-            duel_weigh(duel_at(r, pair, series, bucket), horizon_end(r->P, bucket));
-        return outcome_of(fleet_share(own, c->evidence, c->spread));
-    }
-    return outcome_of(isinf(c->evidence.margin) ? weigh_stranger(r, pair, bucket)
-                                                : c->evidence);
-}
-
-static unsigned char decide(const struct referee *r, const struct common *fleet,
-                            unsigned mask, size_t series, int bucket)
-{
-    int champion = -1;
-    for (int c = 0; c < CANDIDATES; c++) {
-        if (!(mask >> c & 1))
-            continue;
-        bool displaces = true;
-        for (int simple = 0; simple < c; simple++)
-            if (mask >> simple & 1)
-                displaces &= compare(r, fleet, simple, c, series, bucket) >=
-                             (simple == champion ? CLEARLY_BETTER : BETTER);
-        if (champion < 0 || displaces)
-            champion = c;
-    }
-    return (unsigned char)champion;
-}
-
-static double skill_of(const struct referee *r, int candidate, size_t series, int bucket)
-{
-    struct score own = {0}, seasonal = {0};
-    const size_t first = series < r->series ? series : 0;
-    const size_t past = series < r->series ? series + 1 : r->series;
-    for (size_t s = first; s < past; s++) {
-        score_add(&own, score_at(r, candidate, s, bucket));
-        score_add(&seasonal, score_at(r, CANDIDATE_SEASONAL_NAIVE, s, bucket));
-    }
-    if (own.count <= 0 || seasonal.count <= 0 || seasonal.absolute <= 0)
-        return (double)NAN;
-    return 1 - (own.absolute / own.count) / (seasonal.absolute / seasonal.count);
-}
-
-void referee_decide(const struct referee *referee, unsigned mask, struct verdict *out)
-{
-    const unsigned untrained = mask & candidate_untrained();
-    struct common fleet[PAIRS * MODEL_BUCKETS];
-    weigh_fleet(referee, fleet);
-    for (size_t s = 0; s <= referee->series; s++)
-        for (int b = 0; b < MODEL_BUCKETS; b++) {
-            struct verdict *const v = &out[s * MODEL_BUCKETS + (size_t)b];
-            v->champion = decide(referee, fleet, mask, s, b);
-            v->fallback = decide(referee, fleet, untrained ? untrained : mask, s, b);
-        }
-}
-
-void referee_skills(const struct referee *referee, struct verdict *verdicts)
-{
-    for (size_t s = 0; s <= referee->series; s++)
-        for (int b = 0; b < MODEL_BUCKETS; b++) {
-            struct verdict *const v = &verdicts[s * MODEL_BUCKETS + (size_t)b];
-            v->skill = skill_of(referee, v->champion, s, b);
-        }
-}
-
-double referee_coverage(const struct referee *referee, int candidate, size_t series,
-                        int bucket)
-{
-    const struct score *const s = score_at(referee, candidate, series, bucket);
-    return s->band_count > 0 ? s->covered / s->band_count : (double)NAN;
-}
-
-/* ---- bands and figures ------------------------------------------------------------- */
-
-/* Residuals of all series, evenly thinned, as those of one, with the mean of what the
- * series' bands were widened by. */
-static void fit_everyone(const struct referee *r, int candidate, struct bands *bands)
-{
-    size_t each = EVERYONE_KEPT / r->series;
-    each = each ? each : 1;
-    float *const pool = mem_new(r->series * each * r->knots, sizeof *pool);
-    double widening[MODEL_BUCKETS] = {0}, heard = 0;
-    size_t n = 0;
-    for (size_t s = 0; s < r->series; s++) {
-        const struct follow *const f = follow_at(r, candidate, s);
-        const size_t have = f->begun < f->kept ? f->begun : f->kept;
-        const size_t take = have < each ? have : each;
-        for (size_t i = 0; i < take; i++, n++)
-            memcpy(pool + n * r->knots,
-                   f->residuals + ((i + 1) * have / take - 1) * r->knots,
-                   r->knots * sizeof *pool);
-        for (int b = 0; have && b < MODEL_BUCKETS; b++)
-            widening[b] += f->widening[b] + f->common->widening[b];
-        heard += have > 0;
-    }
-    bands_fit(bands, r->series, pool, n, 1);
-    free(pool);
-    float *out = bands->offset + r->series * r->knots * BANDS_LEVELS;
-    for (size_t k = 0; heard > 0 && k < r->knots; k++) {
-        const int b = horizon_bucket(bands_step(k, r->P), r->P);
-        for (int l = 0; l < BANDS_LEVELS; l++)
-            *out++ *= (float)exp(widening[b] / heard);
-    }
-}
-
-int referee_bands(struct referee *referee, int candidate, const double *scale,
-                  struct bands *bands, struct err *err)
-{
-    struct referee *const r = referee;
-    if (bands_init(bands, r->series + 1, r->P, err))
-        return -1;
-    for (size_t s = 0; s < r->series; s += r->panel->width)
-        mature(r, 1u << candidate, s, r->panel->rows);
-    fit_everyone(r, candidate, bands);
-    const size_t row = bands->knots * BANDS_LEVELS;
-    for (size_t s = 0; s < r->series; s++) {
-        const double unit = scale ? scale[s] : 1;
-        if (follow_bands(follow_at(r, candidate, s), bands, s, unit))
-            continue;
-        for (size_t i = 0; i < row; i++)
-            bands->offset[s * row + i] =
-                (float)(unit * (double)bands->offset[r->series * row + i]);
-    }
-    return 0;
-}
-
-/* The champion's scores: of whoever serves each series and bucket. */
-static struct score *champion_scores(const struct referee *r,
-                                     const struct verdict *verdicts)
-{
-    struct score *const out = mem_new(r->series * MODEL_BUCKETS, sizeof *out);
-    for (size_t i = 0; i < r->series * MODEL_BUCKETS; i++)
-        out[i] = *score_at(r, verdicts[i].champion, i / MODEL_BUCKETS,
-                           (int)(i % MODEL_BUCKETS));
-    return out;
-}
-
-static size_t add_rows(const struct referee *r, const char *name,
-                       const struct score *scores, const double *scale, double seconds,
-                       struct model_figure *figures)
-{
-    size_t n = 0;
-    struct score *const whole = mem_new(r->series, sizeof *whole);
-    for (int b = 0; b <= MODEL_BUCKETS; b++) {
-        struct model_figure figure = {.bucket = b < MODEL_BUCKETS ? b : -1,
-                                      .seconds = seconds};
-        snprintf(figure.candidate, sizeof figure.candidate, "%s", name);
-        if (b < MODEL_BUCKETS)
-            score_figure(&figure, scores + b, r->series, MODEL_BUCKETS, scale);
-        else
-            score_figure(&figure, whole, r->series, 1, scale);
-        for (size_t s = 0; b < MODEL_BUCKETS && s < r->series; s++)
-            score_add(&whole[s], &scores[s * MODEL_BUCKETS + (size_t)b]);
-        if (!isnan(figure.mse))
-            figures[n++] = figure; /* a short horizon has empty buckets */
-    }
-    free(whole);
-    return n;
-}
-
-size_t referee_figures(const struct referee *referee, unsigned mask,
-                       const struct verdict *verdicts, const double *scale,
-                       struct model_figure *figures)
-{
-    size_t n = 0;
-    double seconds = 0;
-    for (int c = 0; c < CANDIDATES; c++)
-        if (mask >> c & 1) {
-            n += add_rows(referee, candidates[c].name, score_at(referee, c, 0, 0), scale,
-                          referee->seconds[c], figures + n);
-            seconds += referee->seconds[c];
-        }
-    struct score *const champion = champion_scores(referee, verdicts);
-    n += add_rows(referee, "champion", champion, scale, seconds, figures + n);
-    free(champion);
-    return n;
 }
