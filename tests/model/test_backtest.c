@@ -92,6 +92,61 @@ static void the_test_part_changes_no_choice(void **state)
     grid_fini(&grid);
 }
 
+/*
+ * One window is judged, and what comes in it is so large that each error is value less
+ * forecast, summed over the bucket: so figures give the forecasts away.  Whatever was
+ * chosen (season, k, weighting, epochs, effects, scales) and learnt must not know it.
+ */
+static void check_first_window(enum model_group group)
+{
+    enum { ROWS = 600, COLS = 3, TEST = 64 };
+    struct grid grid = small_grid(ROWS, COLS, 1.0);
+    double load[ROWS];
+    for (size_t i = 0; i < ROWS; i++) {
+        load[i] = i % 11 < 4 ? 1 : 0;
+        grid.values[i * COLS] += 3 * load[i];
+    }
+    struct err err = {0};
+    grid.covariates = covariates_new(&grid, TEST);
+    assert_ok(covariates_add_always(grid.covariates, "load", "load", load, &err), &err);
+    struct model_spec spec = small_spec(group);
+    spec.horizon = TEST;
+    const struct model_split split = split_of("last:64");
+    static const double far[] = {1e5, -1e5};
+    struct model_report r[2];
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = (ROWS - TEST) * COLS; i < ROWS * COLS; i++)
+            grid.values[i] = far[k] * (1 + .5 * (double)(i % 7));
+        assert_ok(model_backtest(&grid, &spec, &split, NULL, 0, NULL, &r[k], &err), &err);
+        assert_int_equal(r[k].windows_judge, group == GROUP_EACH ? COLS : 1);
+    }
+    assert_int_equal(r[0].season, r[1].season);
+    assert_int_equal(r[0].covariate_count, 1);
+    assert_true(r[0].covariates[0].series > 0);
+    assert_int_equal(r[0].covariates[0].series, r[1].covariates[0].series);
+    for (size_t i = 0; i < COLS * MODEL_BUCKETS; i++)
+        assert_string_equal(r[0].champions[i].candidate, r[1].champions[i].candidate);
+    /* |far - f| + |-far - f| is 2 far, and |far - f| - |-far - f| is -2 f. */
+    const struct model_figure *const naive = find(&r[0], "naive", 3);
+    const struct model_figure *const naive_down = find(&r[1], "naive", 3);
+    for (int c = 0; c < CANDIDATES; c++) {
+        const char *const name = candidates[c].name;
+        const double width = naive->mae + naive_down->mae;
+        assert_close(find(&r[0], name, 3)->mae + find(&r[1], name, 3)->mae, width,
+                     1e-12 * width);
+    }
+    for (size_t k = 0; k < 2; k++)
+        model_report_fini(&r[k]);
+    grid_fini(&grid);
+}
+
+static void the_first_forecast_does_not_know_the_test_part(void **state)
+{
+    (void)state;
+    check_first_window(GROUP_EACH);
+    check_first_window(GROUP_JOINT);
+}
+
 static void candidates_can_be_named(void **state)
 {
     (void)state;
@@ -189,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_window_counts_once),
         cmocka_unit_test(the_test_part_changes_no_choice),
+        cmocka_unit_test(the_first_forecast_does_not_know_the_test_part),
         cmocka_unit_test(candidates_can_be_named),
         cmocka_unit_test(gaps_and_constants_are_no_trouble),
         cmocka_unit_test(naive_on_exchange_is_the_published_figure),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/model/small.h"
 
+#include "model/artifact.h"
 #include "model/model.h"
 
 static struct model *train(const struct grid *grid, const struct model_spec *spec)
@@ -260,6 +261,32 @@ static void a_signal_of_the_future_gives_no_skill(void **state)
     grid_fini(&grid);
 }
 
+/* Season, k of the profile and weighting of in_context are chosen before the judge part,
+ * whatever it holds: here a slope that only the shortest memory could follow, and other
+ * rhythms. */
+static void choices_do_not_know_the_judge_part(void **state)
+{
+    (void)state;
+    enum { ROWS = 600, JUDGE = 120, COLS = 3 };
+    struct grid grid = small_grid(ROWS, COLS, 1.0);
+    const struct model_spec spec = small_spec(GROUP_EACH);
+    struct model *const before = train(&grid, &spec);
+    for (size_t i = (ROWS - JUDGE) * COLS; i < ROWS * COLS; i++)
+        grid.values[i] = i % COLS == 0
+                             ? 1e3 * (double)(i - (ROWS - JUDGE) * COLS)
+                             : 1e3 * sin((double)(i / COLS) / (double)(i % COLS));
+    struct model *const after = train(&grid, &spec);
+    assert_int_equal(before->season, after->season);
+    for (size_t s = 0; s <= COLS; s++) {
+        assert_int_equal(before->profiles[s].cycles, after->profiles[s].cycles);
+        assert_int_equal(before->profiles[s].seasons, after->profiles[s].seasons);
+        assert_int_equal(before->contexts[s], after->contexts[s]);
+    }
+    model_free(before);
+    model_free(after);
+    grid_fini(&grid);
+}
+
 static void hard_series_train_without_nan(void **state)
 {
     (void)state;
@@ -490,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_fleet_led_by_another_series_is_served_by_the_network),
         cmocka_unit_test(a_fleet_modulated_by_another_series_is_served_by_the_network),
         cmocka_unit_test(a_signal_of_the_future_gives_no_skill),
+        cmocka_unit_test(choices_do_not_know_the_judge_part),
         cmocka_unit_test(hard_series_train_without_nan),
         cmocka_unit_test(a_series_that_begins_at_the_end_does_not_stop_the_refit),
         cmocka_unit_test(short_history_has_candidates_or_says_what_is_needed),
