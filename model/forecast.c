@@ -26,9 +26,9 @@ struct column {
     size_t index;  /* in the request */
     size_t series; /* in the model, or its count for a stranger */
     double mean, sd, missing;
-    double spread; /* of late, in sd: model/spread.h */
-    bool effect;   /* of covariates: the series uses some */
-    bool seen;     /* any value in the part of the tail that every candidate reads */
+    double unit; /* of bands */
+    bool effect; /* of covariates: the series uses some */
+    bool seen;   /* any value in the part of the tail that every candidate reads */
 };
 
 /* ---- work space -------------------------------------------------------------------- */
@@ -48,6 +48,7 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
     const size_t P = model->spec.horizon;
     w->rows = model_tail_rows(model);
     w->tail = candidate_tail(model->spec.lookback, model->season, P);
+    w->newcomer = newcomer_of(model->mean, model->sd, model->series);
     bool ok = panel_space(&w->raw, w->rows, CHUNK, 1) == 0;
     if (model->effects.columns)
         ok &= panel_space(&w->less, w->rows, CHUNK, 1) == 0;
@@ -112,27 +113,38 @@ static int believe(const struct model *m, const struct grid *tail, size_t rows,
     return rc;
 }
 
-static struct column look_up(const struct model *m, const struct grid *tail, size_t index,
-                             size_t rows, size_t recent_rows)
+static struct column look_up(const struct model *m, const struct forecaster_work *w,
+                             const struct grid *tail, size_t index, size_t rows)
 {
     struct column c = {.index = index, .series = artifact_find(m, tail->names[index])};
     const double *const values = tail->values + (tail->rows - rows) * tail->cols + index;
-    size_t recent = 0;
+    size_t recent = 0, seen = 0;
     for (size_t i = 0; i < rows; i++) {
         const bool here = isfinite(values[i * tail->cols]);
-        c.seen |= here && rows - i <= recent_rows;
+        seen += here;
+        c.seen |= here && rows - i <= w->tail;
         recent += here && rows - i <= m->spec.lookback;
     }
     c.effect = effects_mask(&m->effects, c.series) != 0;
     c.missing = 1 - (double)recent / (double)m->spec.lookback;
-    if (c.series < m->series) {
+    const bool known = c.series < m->series;
+    if (known) {
         c.mean = m->mean[c.series];
         c.sd = m->sd[c.series];
     } else {
         panel_scale(values, rows, tail->cols, &c.mean, &c.sd);
     }
     const size_t lately = rows < m->spread_rows ? rows : m->spread_rows;
-    c.spread = spread_of(values + (rows - lately) * tail->cols, lately, tail->cols, c.sd);
+    c.unit =
+        c.sd * spread_of(values + (rows - lately) * tail->cols, lately, tail->cols, c.sd);
+    if (!known) {
+        const size_t wish = m->season + m->spec.horizon;
+        const size_t enough = wish < w->rows ? wish : w->rows;
+        double mean;
+        const double deviation = panel_deviation(values, rows, tail->cols, &mean);
+        if (seen < enough || deviation == 0)
+            c.unit = newcomer_unit(&w->newcomer, mean, deviation, seen, enough);
+    }
     return c;
 }
 
@@ -347,8 +359,7 @@ static bool fill_values(const struct model *m, struct forecaster_work *w,
         double below = -DBL_MAX;
         for (size_t q = 0; q < count; q++) {
             double offset =
-                c->sd * c->spread *
-                bands_offset(&m->bands[candidate], c->series, j, quantiles[q]);
+                c->unit * bands_offset(&m->bands[candidate], c->series, j, quantiles[q]);
             if (stretch)
                 offset *= (double)(offset < 0 ? stretch->below : stretch->above)[bucket];
             /* fmax: two offsets of one line may differ by rounding alone. */
@@ -450,7 +461,7 @@ static int forecast(const struct model *model, struct forecaster_work *work,
                        tail->cols);
     }
     for (size_t i = 0; i < tail->cols; i++)
-        columns[i] = look_up(model, tail, i, rows, work->tail);
+        columns[i] = look_up(model, work, tail, i, rows);
     work->raw.rows = work->less.rows = work->z.rows = rows;
     work->origin = tail->rows;
     work->z.first_step = panel_first_step(tail) + (int64_t)(tail->rows - rows);

@@ -8,12 +8,14 @@
 #include "model/artifact.h"
 #include "model/effect.h"
 #include "model/frwkv.h"
+#include "model/newcomer.h"
 
 enum { CHUNK = 32 }; /* series at a time */
 
 struct forecaster_work {
     size_t rows, origin; /* of the tail looked at; the row after its last */
     size_t tail;         /* of them, by most candidates */
+    struct newcomer newcomer;
     struct panel raw;    /* (rows, CHUNK), one series a window */
     struct panel less;   /* the same less the effect of covariates, where some have any */
     struct panel z;      /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */

@@ -267,6 +267,57 @@ static void a_single_row_is_enough_to_answer(void **state)
 
 /* The median stays where it was judged; what is around it goes out or comes in, bucket by
  * bucket. */
+/* The width of the 80 % band, a step ahead, of a stranger with so many values. */
+static double width_of_stranger(const struct model *m, const double *values, size_t count,
+                                double unit)
+{
+    enum { ROWS = 400 };
+    struct grid tail;
+    struct err err = {0};
+    assert_ok(grid_init(&tail, 0, 3600000, ROWS, 1, &err), &err);
+    grid_name(&tail, 0, "stranger");
+    for (size_t i = 0; i < ROWS; i++)
+        tail.values[i] =
+            i < ROWS - count ? (double)NAN : unit * values[i - (ROWS - count)];
+    struct answers a = ask(m, &tail, 1);
+    assert_true(a.answer[0].served);
+    const double width = a.values[3] - a.values[1];
+    answers_free(&a);
+    grid_fini(&tail);
+    return width;
+}
+
+/* Of one value, or some that are alike, nobody knows how the series moves: it is taken to
+ * move as the others do for their size, and bands are no narrower for its being new. */
+static void a_newcomer_is_not_believed_to_stand_still(void **state)
+{
+    (void)state;
+    enum { ROWS = 400, COLS = 6 };
+    struct grid grid = small_grid(ROWS, COLS, 1.0);
+    for (int group = 0; group < 2; group++) {
+        const struct model_spec spec = small_spec((enum model_group)group);
+        struct model *const m = train(&grid, &spec);
+        double own[ROWS], still[ROWS];
+        for (size_t i = 0; i < ROWS; i++) {
+            own[i] = grid.values[i * COLS];
+            still[i] = 20;
+        }
+        const double known = width_of_stranger(m, own, ROWS, 1);
+        for (size_t count = 1; count <= 3; count++) {
+            const double width = width_of_stranger(m, still, count, 1);
+            assert_true(width > known / 2 && width < known * 2);
+            assert_close(width_of_stranger(m, still, count, 1e9), 1e9 * width, 1e-3);
+            assert_close(width_of_stranger(m, still, count, -1e-9), 1e-9 * width, 1e-18);
+        }
+        /* One that has stood still for long is believed. */
+        assert_true(width_of_stranger(m, still, 100, 1) < 1e-9);
+        /* One that stands at nothing moves as much as the others. */
+        assert_true(width_of_stranger(m, still, 1, 0) > known / 2);
+        model_free(m);
+    }
+    grid_fini(&grid);
+}
+
 static void bands_are_stretched_around_the_median(void **state)
 {
     (void)state;
@@ -338,6 +389,7 @@ int main(void)
         cmocka_unit_test(a_joint_model_matches_names_and_copes_with_strangers),
         cmocka_unit_test(gaps_are_told_and_the_network_steps_back),
         cmocka_unit_test(a_single_row_is_enough_to_answer),
+        cmocka_unit_test(a_newcomer_is_not_believed_to_stand_still),
         cmocka_unit_test(bands_are_stretched_around_the_median),
         cmocka_unit_test(bad_requests_are_refused),
     };
