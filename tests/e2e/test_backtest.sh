@@ -52,6 +52,12 @@ check "one thread gives the same figures" [ "$(printf '%s' "$body" | jq -cS "$fi
 run backtest --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --seed 4
 check "another seed gives others" [ "$(printf '%s' "$body" | jq -cS "$figures")" != "$first" ]
 
+# In the terminal, too: by how much the seasonal naive was beaten, and how often the band held.
+"$frwkvd" backtest --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --model naive,seasonal_naive,profile \
+    >"$tmp/out" 2>/dev/null
+check "the table tells each champion's skill" \
+    grep -qE '^  load\{host="h1"\}( +(profile|seasonal_naive) +-?[0-9]+ % +[0-9.]+ %){4}$' "$tmp/out"
+
 run backtest --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --model naive,seasonal_naive
 check "candidates can be chosen" holds \
     '[.results[].candidate] | unique == ["champion", "naive", "seasonal_naive"]'
