@@ -2,6 +2,7 @@
 #include "model/leap.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -73,13 +74,18 @@ int leap_grid(const struct grid *grid, const double *limits, struct grid *out,
     const size_t rows = grid->rows, cols = grid->cols;
     *out = *grid;
     out->values = mem_try(rows * cols, sizeof *out->values);
-    if (!out->values)
+    struct leap *const leaps = mem_try(cols, sizeof *leaps);
+    if (!out->values || !leaps) {
+        free(out->values);
+        free(leaps);
         return err_set(err, ERR_NO_MEMORY, "leap: no memory for %zu x %zu values", rows,
                        cols);
-    for (size_t c = 0; c < cols; c++) {
-        struct leap leap = leap_begin(grid->values + c, rows, cols, limits[c]);
-        for (size_t i = c; i < rows * cols; i += cols)
-            out->values[i] = leap_take(&leap, grid->values[i]);
     }
+    for (size_t c = 0; c < cols; c++)
+        leaps[c] = leap_begin(grid->values + c, rows, cols, limits[c]);
+    for (size_t i = 0; i < rows * cols; i += cols)
+        for (size_t c = 0; c < cols; c++)
+            out->values[i + c] = leap_take(&leaps[c], grid->values[i + c]);
+    free(leaps);
     return 0;
 }
