@@ -89,7 +89,8 @@ static int show(const char *bytes, size_t len, void *ctx)
 const char *field_shown(const json_t *value, char out[static FIELD_SHOWN_MAX])
 {
     struct shown shown = {.out = out};
-    if (json_dump_callback(value, show, &shown, JSON_COMPACT | JSON_ENCODE_ANY)) {
+    if (json_dump_callback(value, show, &shown,
+                           JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))) {
         memcpy(out + shown.len, "...", 3);
         shown.len += 3;
     }

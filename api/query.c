@@ -18,7 +18,11 @@ static int read_count(const char *name, const char *value, int64_t most, int64_t
     char *end = NULL;
     errno = 0;
     const long long number = strtoll(value, &end, 10);
-    if (end == value || *end || errno || number < 1 || number > most)
+    if (end == value || *end)
+        return err_set(err, ERR_INVALID,
+                       "%s: must be a whole number, 1..%" PRId64 ", got %.60s", name,
+                       most, value);
+    if (errno || number < 1 || number > most)
         return err_set(err, ERR_INVALID, "%s: must be 1..%" PRId64 ", got %.60s", name,
                        most, value);
     *out = number;

@@ -231,6 +231,7 @@ static void test_bad_wishes(void **state)
     } cases[] = {
         {"horizon=0", "horizon", "got 0", 400},
         {"horizon=13", "horizon", "must be 1..12, got 13", 400},
+        {"horizon=2d", "horizon", "must be a whole number, 1..2048, got 2d", 400},
         {"horizon=all", "horizon", "got all", 400},
         {"quantiles=0.5,0.1", "quantiles", "ascending", 400},
         {"quantiles=1", "quantiles", "got 1", 400},

@@ -238,6 +238,12 @@ static void test_refused(void **state)
         assert_err(parse(cases[i].body, &f, NULL, &err), &err, ERR_INVALID,
                    cases[i].text);
     }
+    /* A value is named as it was written. */
+    struct forecaster f;
+    struct err err;
+    assert_err(parse("{" MINIMAL ",\"quantiles\":[0.9,0.1]}", &f, NULL, &err), &err,
+               ERR_INVALID, "");
+    assert_string_equal(strrchr(err.msg, ' '), " 0.1");
 }
 
 static void test_names(void **state)
