@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-enum { LARGEST = 8, TIMES = 10 };
+enum { TIMES = 10, LARGEST = 8, LARGEST_PER = 168, LARGEST_MOST = 512 };
 
 double leap_take(struct leap *leap, double x)
 {
@@ -27,11 +27,11 @@ static double moved(const double x[4])
                 fmin(fabs(x[3] - x[0]), fabs(x[3] - x[1])));
 }
 
-/* Puts x among the largest, the least of them first. */
-static void insert(double largest[LARGEST], double x)
+/* Puts x among the n largest, the least of them first. */
+static void insert(double *largest, size_t n, double x)
 {
     size_t k = 0;
-    for (; k < LARGEST && x > largest[k]; k++)
+    for (; k < n && x > largest[k]; k++)
         if (k > 0)
             largest[k - 1] = largest[k];
     if (k > 0)
@@ -40,14 +40,16 @@ static void insert(double largest[LARGEST], double x)
 
 double leap_limit(const double *values, size_t count, size_t stride)
 {
-    double largest[LARGEST] = {0}, stayed = 0, x[4] = {0};
+    const size_t rank = count / LARGEST_PER > LARGEST ? count / LARGEST_PER : LARGEST;
+    const size_t n = rank < LARGEST_MOST ? rank : LARGEST_MOST;
+    double largest[LARGEST_MOST] = {0}, stayed = 0, x[4] = {0};
     for (size_t i = 0, seen = 0; i < count; i++) {
         if (!isfinite(values[i * stride]))
             continue;
         memmove(x, x + 1, 3 * sizeof *x);
         x[3] = values[i * stride];
         if (seen++ > 0)
-            insert(largest, fabs(x[3] - x[2]));
+            insert(largest, n, fabs(x[3] - x[2]));
         if (seen >= 4)
             stayed = fmax(stayed, moved(x));
     }

@@ -12,10 +12,11 @@
  * series that has come to life hardly any; and what is believed of a value depends on none
  * that came after it, but of the very first.
  *
- * The limit is ten times the eighth largest leap, or ten times the largest after which a
- * series stayed, if that is more.  A slip leaps there and back, so that up to three of them
- * leave the limit where it was: what has happened four times is something a series does,
- * and so is a level that moved once.  (As the identifier of Hampel, with a scale that what is
+ * The limit is ten times the eighth largest leap, of more than 1,344 values that which one
+ * in 168 exceeds; or ten times the largest after which a series stayed, if that is more.  A
+ * slip leaps there and back, so that three of them, or one in 336 values, leave the limit
+ * where it was.  What happens more often (once a week, of hours) is something a series
+ * does, and so is a level that moved once.  (As the identifier of Hampel, with a scale that what is
  * looked for cannot move: Davies, Gather 1993.  From one value to the next, as a level may
  * shift.)
  */

@@ -5,7 +5,7 @@
 
 #include "model/leap.h"
 
-enum { MOST = 12 };
+enum { MOST = 12, MANY = 3360 };
 
 /* Rows of what is read and whether it is believed (1), with a limit of 10. */
 static const struct {
@@ -57,7 +57,7 @@ static void what_is_believed(void **state)
 /* Of a saw of 1, leaps of which are 1 each, with some slips. */
 static double limit_with(size_t slips, size_t rows)
 {
-    double values[200];
+    double values[2 * MANY];
     for (size_t i = 0; i < rows; i++)
         values[2 * i] = (double)(i % 2), values[2 * i + 1] = 77;
     for (size_t k = 0; k < slips; k++)
@@ -65,12 +65,14 @@ static double limit_with(size_t slips, size_t rows)
     return leap_limit(values, rows, 2);
 }
 
-static void three_slips_do_not_move_the_limit(void **state)
+static void a_few_slips_do_not_move_the_limit(void **state)
 {
     (void)state;
     for (size_t slips = 0; slips <= 3; slips++)
         assert_close(limit_with(slips, 100), 10, 0);
     assert_true(limit_with(4, 100) > 1e9);
+    assert_close(limit_with(9, MANY), 10, 0); /* the twentieth largest */
+    assert_true(limit_with(10, MANY) > 1e9);
     assert_close(limit_with(0, 9), 10, 0);
     assert_true(isinf(limit_with(0, 8))); /* seven leaps */
 }
@@ -114,7 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_believed),
-        cmocka_unit_test(three_slips_do_not_move_the_limit),
+        cmocka_unit_test(a_few_slips_do_not_move_the_limit),
         cmocka_unit_test(what_stands_still_has_no_limit),
         cmocka_unit_test(the_limit_is_an_order_statistic),
         cmocka_unit_test(a_level_that_moved_moves_the_limit),
