@@ -22,7 +22,7 @@ static int select_series(const struct forecaster *f, struct store *store,
     if (names->count == 0)
         return err_set(err, ERR_CONFLICT, "select: no series matches %.200s", f->select);
     if (names->count > MODEL_SERIES_MAX)
-        return err_set(err, ERR_CONFLICT,
+        return err_set(err, ERR_INVALID,
                        "select: must match at most %d series, more match %.200s",
                        MODEL_SERIES_MAX, f->select);
     return 0;

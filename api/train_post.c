@@ -17,16 +17,19 @@
 #include "api/server.h"
 #include "base/mem.h"
 
-/* Says what there is, what is needed, and when that will be there at the usual pace. */
+/* Says what there is, what is needed, and when that will be there at the usual pace; of
+ * nothing at all, why. */
 static void reply_too_little(const struct forecaster *f, size_t there, size_t needed,
-                             int64_t from_ms, const char *instance, struct reply *reply)
+                             int64_t from_ms, const char *why, const char *instance,
+                             struct reply *reply)
 {
     char step[TIME_TEXT_SIZE], ready[TIME_TEXT_SIZE];
     const int64_t ready_ms = from_ms + (int64_t)(needed - there) * f->step_ms;
     struct err err = {0};
     err_set(&err, ERR_CONFLICT,
-            "history: must be at least %zu steps of %s, will be at %s, got %zu", needed,
-            duration_format(f->step_ms, step), time_format(ready_ms, ready), there);
+            "history: must be at least %zu steps of %s, will be at %s%s%.90s, got %zu",
+            needed, duration_format(f->step_ms, step), time_format(ready_ms, ready),
+            *why ? "; " : "", why, there);
     reply_problem(reply, &err, instance,
                   json_pack("{s:I, s:I, s:s, s:s}", "there", (json_int_t)there, "needed",
                             (json_int_t)needed, "step", step, "ready", ready));
@@ -50,7 +53,7 @@ static bool enough(struct request *req, const struct forecaster *f, struct reply
     if (rc && none.code != ERR_CONFLICT)
         reply_problem(reply, &none, req->path, NULL);
     else if (there < needed)
-        reply_too_little(f, there, needed, from_ms, req->path, reply);
+        reply_too_little(f, there, needed, from_ms, none.msg, req->path, reply);
     return reply->status == 0;
 }
 

@@ -98,6 +98,7 @@ static void test_too_little_history(void **state)
     assert_int_equal(f->wakes, 1); /* for the definition: it may have schedules */
     struct answer a = post(f, WEB "/train", "");
     assert_problem(a, 409, "history", "got 0");
+    assert_problem(a, 409, "history", "; select: no series matches");
     answer_fini(&a);
     load_hours(f, 10);
     a = post(f, WEB "/train", "");
@@ -112,6 +113,30 @@ static void test_too_little_history(void **state)
     a = get(f, "/v1/jobs");
     assert_int_equal(json_array_size(json_object_get(a.json, "jobs")), 0);
     assert_int_equal(f->wakes, 1);
+    answer_fini(&a);
+}
+
+static void test_too_many_series(void **state)
+{
+    struct fixture *const f = *state;
+    define(f);
+    json_t *const samples = json_array();
+    for (int i = 0; i <= MODEL_SERIES_MAX; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "load{n=\"%d\"}", i);
+        json_array_append_new(samples,
+                              json_pack("{s:s, s:I, s:f}", "series", name, "time",
+                                        (json_int_t)FIXTURE_NOW, "value", 1.0));
+    }
+    json_t *const body = json_pack("{s:o}", "samples", samples);
+    char *const text = json_dumps(body, JSON_COMPACT);
+    struct answer a = post(f, "/v1/samples", text);
+    assert_status(a, 200);
+    answer_fini(&a);
+    free(text);
+    json_decref(body);
+    a = post(f, WEB "/train", "");
+    assert_problem(a, 400, "select", "must match at most 4096 series, more match load");
     answer_fini(&a);
 }
 
@@ -418,6 +443,7 @@ static void test_backtest_job(void **state)
     define(f);
     struct answer a = post(f, WEB "/backtest", "");
     assert_problem(a, 409, "history", "got 0");
+    assert_problem(a, 409, "history", "; select: no series matches");
     answer_fini(&a);
     load_hours(f, 80);
     a = post(f, WEB "/backtest", "{\"split\": \"0.5,0.4\"}");
@@ -620,6 +646,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_definitions),
         CASE(test_too_little_history),
+        CASE(test_too_many_series),
         CASE(test_train_job),
         CASE(test_forecast),
         CASE(test_forms),
