@@ -10,7 +10,8 @@
  *     unit^2 = seen/enough deviation^2 + (1 - seen/enough) (share (|mean| + deviation))^2
  *
  * share: the median, over the model's series, of sd / (|mean| + sd), which no unit of
- * measurement changes.
+ * measurement changes.  Of one that stands at 0, whose size says nothing, sd: the median of
+ * theirs.
  */
 #ifndef NEWCOMER_H
 #define NEWCOMER_H
@@ -18,9 +19,7 @@
 #include <stddef.h>
 
 struct newcomer {
-    double share;
-    double
-        sd; /* the median deviation: of one that stands at 0, whose size says nothing */
+    double share, sd;
 };
 
 struct newcomer newcomer_of(const double *mean, const double *sd, size_t series);
