@@ -190,7 +190,8 @@ static int run(struct backtest *b, struct err *err)
         print_json(b, &grid, &report);
     else
         print_text(b, &grid, &report);
-    if (b->job.checkpoint)
+    result = command_flush(err); /* without a result the checkpoint is worth keeping */
+    if (result == 0 && b->job.checkpoint)
         unlink(b->job.checkpoint);
 out:
     model_report_fini(&report);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon/command.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -22,6 +23,16 @@ int command_misused(const char *command, const char *format, ...)
     va_end(args);
     fprintf(stderr, "\nTry 'frwkvd %s --help'.\n", command);
     return EXIT_USAGE;
+}
+
+int command_flush(struct err *err)
+{
+    errno = 0;
+    const bool lost = ferror(stdout);
+    if (fflush(stdout) == 0 && !lost)
+        return 0;
+    return err_set(err, ERR_IO, "standard output: cannot be written: %s",
+                   strerror(errno ? errno : EIO));
 }
 
 int command_bad_option(int c, char **argv, struct err *err)

@@ -34,6 +34,10 @@ int command_failed(const char *command, const struct err *err);
 int command_misused(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Whether all that went to stdout is written; -1 and ERR_IO where not, as on a disk that
+ * is full. */
+int command_flush(struct err *err);
+
 /* Names the option for which getopt_long() has just returned c, '?' or ':' (its letters
  * begin with ':').  -1. */
 int command_bad_option(int c, char **argv, struct err *err);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "daemon/command.h"
 #include "daemon/csv_grid.h"
 #include "daemon/outlook.h"
 #include "daemon/terminal.h"
@@ -181,9 +182,9 @@ int forecast_csv(const struct csv_job *job, struct err *err)
         print_json(job, &a);
     else
         print_text(job, &a);
-    if (job->checkpoint)
+    result = command_flush(err); /* without a result the checkpoint is worth keeping */
+    if (result == 0 && job->checkpoint)
         unlink(job->checkpoint);
-    result = 0;
 out:
     answers_fini(&a);
     return result;

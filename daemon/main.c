@@ -88,5 +88,8 @@ int main(int argc, char **argv)
     if (strcmp(name, "--version") == 0)
         name = "version";
     opterr = 0; /* the commands word their refusals themselves */
-    return run(name, argc - 1, argv + 1);
+    const int status = run(name, argc - 1, argv + 1);
+    struct err err = {0};
+    return status == EXIT_DONE && command_flush(&err) ? command_failed(name, &err)
+                                                      : status;
 }

@@ -115,4 +115,18 @@ check "in the terminal it is a plot and a table" \
     sh -c "grep -q 'Gaussian control' '$tmp/out' && grep -q '^  imag .* of 48' '$tmp/out'"
 run diagnose --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --mixer linear
 check "only softmax can be diagnosed" sh -c "[ $status = 1 ] && grep -q 'mixer: must be softmax' '$tmp/err'"
+
+# A result that a full disk does not take is no success, and what led to it is kept.
+for command in backtest forecast; do
+    status=0
+    # shellcheck disable=SC2086
+    "$frwkvd" $command --csv "$tmp/wave.csv" --lookback 48 --horizon 24 $small --json \
+        --checkpoint "$tmp/$command.ck" >/dev/full 2>"$tmp/err" || status=$?
+    check "$command: a result that cannot be written is a failure" \
+        sh -c "[ $status = 1 ] && grep -q 'standard output: cannot be written: No space' '$tmp/err'"
+    check "$command: its checkpoint is kept" [ -s "$tmp/$command.ck" ]
+done
+status=0
+"$frwkvd" version >/dev/full 2>"$tmp/err" || status=$?
+check "so it is for every command" [ $status = 1 ]
 done_testing
