@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,11 +211,32 @@ static int pair_apply(struct model_settings *settings, const char *pair, struct 
     return model_settings_set(settings, key, equal + 1, err);
 }
 
+/* A checkpoint is written over and removed: no other file may lose its life for a slip of
+ * the command line.  All of them begin with a length in 8 bytes and a brace (safetensors). */
+static int checkpoint_check(const char *path, struct err *err)
+{
+    char head[9];
+    FILE *const file = fopen(path, "rb");
+    if (!file)
+        return 0; /* there is none, or who reads it says why */
+    const size_t len = fread(head, 1, sizeof head, file);
+    const bool bad =
+        ferror(file) == 0 && len > 0 && (len < sizeof head || head[8] != '{');
+    fclose(file);
+    if (bad)
+        return err_set(err, ERR_INVALID,
+                       "--checkpoint: must name a checkpoint or no file yet, got \"%s\"",
+                       path);
+    return 0;
+}
+
 int csv_job_settle(struct csv_job *job, struct err *err)
 {
     struct model_settings *const settings = &job->spec.settings;
     if (!job->file)
         return err_set(err, ERR_INVALID, "--csv: which file?");
+    if (job->checkpoint && checkpoint_check(job->checkpoint, err))
+        return -1;
     if (job->csv.form == CSV_ROWS && !job->calendar)
         job->covariates.parts = 0; /* its times are made up */
     if (model_settings_preset(settings, job->preset, err))

@@ -126,6 +126,14 @@ for command in backtest forecast; do
         sh -c "[ $status = 1 ] && grep -q 'standard output: cannot be written: No space' '$tmp/err'"
     check "$command: its checkpoint is kept" [ -s "$tmp/$command.ck" ]
 done
+cp "$tmp/wave.csv" "$tmp/mine.csv"
+run backtest --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --checkpoint "$tmp/mine.csv"
+check "no other file is taken for a checkpoint" \
+    sh -c "[ $status = 2 ] && grep -q 'checkpoint: must name.*mine.csv' '$tmp/err'"
+check "nor removed" cmp -s "$tmp/wave.csv" "$tmp/mine.csv"
+run backtest --csv "$tmp/wave.csv" --lookback 48 --horizon 24 --checkpoint "$tmp/backtest.ck"
+check "one is gone on from, and removed at the end" \
+    sh -c "[ $status = 0 ] && grep -q 'going on' '$tmp/err' && [ ! -e '$tmp/backtest.ck' ]"
 status=0
 "$frwkvd" version >/dev/full 2>"$tmp/err" || status=$?
 check "so it is for every command" [ $status = 1 ]
