@@ -140,8 +140,11 @@ test-long: $(BUILD)/packages-long
 	@$(FROM_MAKE) TEST_TIMEOUT=1200 tests/run tests/long/test_demo.sh
 	@$(FROM_MAKE) TEST_TIMEOUT=1200 tests/run $(sort $(filter-out %/test_demo.sh,$(wildcard tests/long/test_*.sh)))
 
-# Programs that run the daemon as a service manager would.
-UNDER := $(BUILD)/tests/tools/under_filter $(BUILD)/tests/tools/under_notify
+# Programs that run the daemon as a service manager would, and a disk that is full.
+UNDER := $(addprefix $(BUILD)/tests/tools/,under_filter under_notify full_disk.so)
+$(BUILD)/tests/tools/full_disk.so: tests/tools/full_disk.c
+	$(begin_test)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(LDFLAGS) -shared -fPIC -o $@ $<
 $(BUILD)/tests/tools/under_%: tests/tools/under_%.c | $(BUILD)/packages-test
 	$(begin_test)
 	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $< -lseccomp

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -61,6 +62,26 @@ static int create(const char *path, struct err *err)
     return 0;
 }
 
+/* What a full disk takes to be a copy: SQLite says only that it is full. */
+static int copy_rows(sqlite3 *db, const char *path, const char *folder, struct err *err)
+{
+    struct err why = {0};
+    struct statvfs disk;
+    int64_t pages = 0, free_pages = 0;
+    if (sql_run(db, &why, "VACUUM INTO ?", "s", path) >= 0)
+        return 0;
+    if ((sqlite3_errcode(db) & 0xff) != SQLITE_FULL || statvfs(folder, &disk) ||
+        sql_value(db, NULL, &pages, "PRAGMA page_count", "") ||
+        sql_value(db, NULL, &free_pages, "PRAGMA freelist_count", ""))
+        return err_set(err, why.code, "%s: %s", folder, why.msg);
+    const uint64_t there = (uint64_t)disk.f_bavail * disk.f_frsize;
+    const uint64_t wanted = (uint64_t)(pages - free_pages) * STORE_PAGE_BYTES;
+    return err_set(err, ERR_BUSY,
+                   "%s: the disk is full: the copy takes up to %.1f MB, %.1f MB are free; "
+                   "nothing was copied; make room, or choose another folder",
+                   folder, (double)wanted / 1e6, (double)there / 1e6);
+}
+
 /*
  * VACUUM INTO reads one moment of the database while others write to it (their log
  * grows meanwhile) and writes it without what was free.  The copy has its name once it
@@ -81,8 +102,7 @@ static int copy_into(sqlite3 *db, const char *folder, struct err *err)
                 "%s: is there already and is never overwritten; move it away, or "
                 "choose another folder",
                 there);
-    else if (create(part, err) == 0 &&
-             sql_run(db, err, "VACUUM INTO ?", "s", part) >= 0 &&
+    else if (create(part, err) == 0 && copy_rows(db, part, folder, err) == 0 &&
              sync_path(part, O_RDWR, err) == 0)
         status = rename(part, path) ? err_errno(err, "%s", path)
                                     : sync_path(folder, O_RDONLY | O_DIRECTORY, err);

@@ -34,6 +34,21 @@ post /v1/samples "$(samples 1000 10)"
 run backup -c "$conf" "$tmp/copy"
 check "a backup is never overwritten" [ $code = 1 ]
 check "and that is said" says "never overwritten"
+full_disk=$(readlink -f "${BUILD:-build}/tests/tools/full_disk.so")
+echo /copy2/ >"$tmp/full"
+run_full() { # run_full COMMAND... -- on a disk with no room for what $tmp/full says
+    code=0
+    LD_PRELOAD=$full_disk FULL_DISK=$tmp/full ASAN_OPTIONS=verify_asan_link_order=0 \
+        "$frwkvd" "$@" >"$tmp/out" 2>&1 || code=$?
+}
+run_full backup -c "$conf" "$tmp/copy2"
+check "a backup to a full disk fails" [ $code = 1 ]
+check "and says where, how much is wanted, and what to do" \
+    says "$tmp/copy2: the disk is full: the copy takes up to [0-9.]* MB, [0-9.]* MB are free; .*choose another folder"
+check "it leaves nothing" [ -z "$(ls -A "$tmp/copy2")" ]
+rm "$tmp/full"
+run_full backup -c "$conf" "$tmp/copy2"
+check "with room there it is made" [ $code = 0 ]
 run verify -c "$conf"
 check "a daemon at work is verified" [ $code = 0 ]
 run verify -c "$conf" "$tmp/copy"
@@ -46,6 +61,11 @@ run restore -c "$conf" "$tmp/copy"
 check "nor is what it left" [ $code = 1 ]
 
 mv "$tmp/state" "$tmp/lost"
+echo /state/ >"$tmp/full"
+run_full restore -c "$conf" "$tmp/copy"
+check "nor is a backup restored to a full disk" [ $code = 1 ]
+check "and that is said" says "state: the disk is full"
+check "no half database is left" [ "$(ls -A "$tmp/state")" = lock ]
 run restore -c "$conf" "$tmp/copy"
 check "a missing state folder is restored" [ $code = 0 ]
 start
