@@ -40,6 +40,7 @@ struct runner {
     bool woken;
     atomic_bool stop;
     atomic_int_fast64_t beat_ms;
+    struct err trouble; /* why no job could be taken last; the thread's */
 };
 
 /* The job at hand.  Owned by the runner's thread. */
@@ -51,6 +52,7 @@ struct work {
     int epoch;           /* last one logged */
     bool cancel;         /* somebody asked, or the job is no longer ours */
     bool late;           /* past its deadline */
+    bool told;           /* that its progress cannot be written */
 };
 
 static void beat(struct runner *runner)
@@ -105,7 +107,9 @@ static void progress_store(struct work *work, const struct model_progress *p)
     bool cancel = false;
     if (store_job_progress(r->config.store, work->job->id, r->owner, LEASE_MS, text,
                            &cancel, &err)) {
-        log_warn("cannot write progress job=%" PRId64 ": %s", work->job->id, err.msg);
+        if (!work->told)
+            log_warn("cannot write progress job=%" PRId64 ": %s", work->job->id, err.msg);
+        work->told = true;
         /* A full disk is no reason to give up; a job that is not ours any more is. */
         cancel = err.code == ERR_CONFLICT || err.code == ERR_NOT_FOUND;
     }
@@ -172,55 +176,91 @@ static bool may_pass(const struct err *why)
     return why->code == ERR_BUSY || why->code == ERR_IO || why->code == ERR_NO_MEMORY;
 }
 
-static int retry(struct runner *r, const struct store_job *job, const struct err *why,
-                 struct err *err)
+/* What becomes of a job that is not done. */
+enum verdict { GIVEN_BACK, CANCELLED, TO_BE_RETRIED, FAILED };
+
+static enum verdict judge(const struct runner *r, const struct work *work,
+                          const struct err *why)
 {
-    const int64_t wait_ms = (int64_t)RUNNER_WAIT_MS << job->retries;
-    log_warn("to be tried again job=%" PRId64 " kind=%s forecaster=%s retry=%d/%d "
-             "wait_s=%" PRId64 ": %s",
-             job->id, job->kind, job->forecaster, job->retries + 1, RUNNER_RETRIES,
-             wait_ms / 1000, why->msg);
-    return store_job_retry(r->config.store, job->id, r->owner,
-                           clock_now_ms(&r->config.clock) + wait_ms, why->msg, err);
+    if (atomic_load(&r->stop) && !work->cancel && !work->late &&
+        (why->code == ERR_CANCELLED || may_pass(why)))
+        return GIVEN_BACK;
+    if (why->code == ERR_CANCELLED && !work->late)
+        return CANCELLED;
+    return may_pass(why) && work->job->retries < RUNNER_RETRIES ? TO_BE_RETRIED : FAILED;
 }
 
-static int end_as(struct runner *r, const struct store_job *job, const char *state,
-                  const char *why, struct err *err)
+static int64_t wait_of(const struct store_job *job)
 {
+    return (int64_t)RUNNER_WAIT_MS << job->retries;
+}
+
+static void tell_verdict(const struct store_job *job, enum verdict verdict,
+                         const char *reason)
+{
+    if (verdict == GIVEN_BACK)
+        log_info("giving back job=%" PRId64 " kind=%s", job->id, job->kind);
+    else if (verdict == CANCELLED)
+        log_info("cancelled job=%" PRId64 " kind=%s", job->id, job->kind);
+    else if (verdict == TO_BE_RETRIED)
+        log_warn("to be tried again job=%" PRId64 " kind=%s forecaster=%s retry=%d/%d "
+                 "wait_s=%" PRId64 ": %s",
+                 job->id, job->kind, job->forecaster, job->retries + 1, RUNNER_RETRIES,
+                 wait_of(job) / 1000, reason);
+    else
+        log_error("failed job=%" PRId64 " kind=%s forecaster=%s: %s", job->id, job->kind,
+                  job->forecaster, reason);
+}
+
+static int write_verdict(struct runner *r, const struct store_job *job,
+                         enum verdict verdict, const char *reason, struct err *err)
+{
+    struct store *const store = r->config.store;
+    if (verdict == GIVEN_BACK)
+        return store_job_release(store, job->id, r->owner, err);
+    if (verdict == TO_BE_RETRIED)
+        return store_job_retry(store, job->id, r->owner,
+                               clock_now_ms(&r->config.clock) + wait_of(job), reason,
+                               err);
     train_job_clean(r->checkpoint_folder, job);
-    return store_job_finish(r->config.store, job->id, r->owner, state, NULL, why, err);
+    return verdict == CANCELLED
+               ? store_job_finish(store, job->id, r->owner, "cancelled", NULL, NULL, err)
+               : store_job_finish(store, job->id, r->owner, "failed", NULL, reason, err);
 }
 
-/* A failed job says why; one that was interrupted goes back to the queue. */
+static void wait_for_work(struct runner *r);
+
+/*
+ * A failed job says why; one that was interrupted goes back to the queue.  The full disk
+ * that a job failed for takes no word of that either: it is told when there is room, or
+ * the job would be taken as if nothing had happened.
+ */
 static void job_close(struct runner *r, const struct work *work, const struct err *why)
 {
     const struct store_job *const job = work->job;
-    struct err err = {0};
+    const enum verdict verdict = judge(r, work, why);
     char late[120];
     const char *reason = why->msg;
-    int result;
     if (work->late) {
         char limit[TIME_TEXT_SIZE];
         snprintf(late, sizeof late, "timeout: it ran longer than %s ([jobs] timeout)",
                  duration_format(r->config.timeout_ms, limit));
         reason = late;
     }
-    if (atomic_load(&r->stop) && !work->cancel && !work->late &&
-        (why->code == ERR_CANCELLED || may_pass(why))) {
-        log_info("giving back job=%" PRId64 " kind=%s", job->id, job->kind);
-        result = store_job_release(r->config.store, job->id, r->owner, &err);
-    } else if (why->code == ERR_CANCELLED && !work->late) {
-        log_info("cancelled job=%" PRId64 " kind=%s", job->id, job->kind);
-        result = end_as(r, job, "cancelled", NULL, &err);
-    } else if (may_pass(why) && job->retries < RUNNER_RETRIES) {
-        result = retry(r, job, why, &err);
-    } else {
-        log_error("failed job=%" PRId64 " kind=%s forecaster=%s: %s", job->id, job->kind,
-                  job->forecaster, reason);
-        result = end_as(r, job, "failed", reason, &err);
+    tell_verdict(job, verdict, reason);
+    for (bool told = false;; told = true) {
+        struct err err = {0};
+        if (write_verdict(r, job, verdict, reason, &err) == 0)
+            return;
+        const bool go_on = may_pass(&err) && !atomic_load(&r->stop);
+        if (!told || !go_on)
+            log_error("cannot close job=%" PRId64 "%s: %s", job->id,
+                      go_on ? ", trying on" : "", err.msg);
+        if (!go_on)
+            return;
+        beat(r);
+        wait_for_work(r);
     }
-    if (result)
-        log_error("cannot close job=%" PRId64 ": %s", job->id, err.msg);
 }
 
 static void job_do(struct runner *r, const struct store_job *job)
@@ -296,9 +336,15 @@ static bool take_one(struct runner *r)
     bool found = false;
     if (store_job_claim(r->config.store, r->owner, r->config.kinds, LEASE_MS, &job,
                         &found, &err)) {
-        log_error("cannot take a job: %s", err.msg);
+        /* Each second: told once. */
+        if (strcmp(err.msg, r->trouble.msg) != 0)
+            log_error("cannot take a job: %s", err.msg);
+        r->trouble = err;
         return false;
     }
+    if (r->trouble.code != ERR_NONE)
+        log_info("jobs are taken again");
+    r->trouble = (struct err){0};
     if (found)
         job_do(r, &job);
     store_job_fini(&job);
