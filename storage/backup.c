@@ -13,6 +13,35 @@
 #include "base/mem.h"
 #include "storage/sql.h"
 
+/* Whether there is a database that this user can open; SQLite says of all else only that
+ * it cannot. */
+static int look_for(const char *path, const char *folder, struct err *err)
+{
+    static const char wanted[] =
+        "expected a state folder or a backup; name one, or with -c the configuration";
+    struct stat status;
+    if (stat(folder, &status) && errno == ENOENT)
+        return err_set(err, ERR_NOT_FOUND,
+                       "%s: holds no database: there is no such folder: %s", folder,
+                       wanted);
+    if (stat(folder, &status) == 0 && !S_ISDIR(status.st_mode))
+        return err_set(err, ERR_INVALID, "%s: holds no database: is not a folder: %s",
+                       folder, wanted);
+    if (stat(path, &status) && errno == ENOENT)
+        return err_set(err, ERR_NOT_FOUND,
+                       "%s: holds no database: no frwkvd.db is in it: %s", folder,
+                       wanted);
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return err_set(err, ERR_INVALID, "%s: holds no database: is not a file: %s", path,
+                       wanted);
+    if (access(path, R_OK | W_OK) == 0)
+        return 0;
+    return err_set(err, ERR_IO,
+                   "%s: cannot be opened by user %u (%s): run this as its "
+                   "owner",
+                   path, (unsigned)geteuid(), strerrordesc_np(errno));
+}
+
 /* A connection beside whoever has the store open; it changes nothing. */
 sqlite3 *store_connect(const char *uri, struct err *err)
 {
@@ -22,18 +51,18 @@ sqlite3 *store_connect(const char *uri, struct err *err)
     char *const path = mem_printf("%s/frwkvd.db", folder);
     sqlite3 *db = NULL;
     bool fine = false;
-    if (access(path, F_OK))
-        err_set(err, ERR_NOT_FOUND, "state folder %s: holds no database", folder);
-    else if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                             NULL) != SQLITE_OK)
-        sql_fail(db, err);
-    else
-        fine = schema_connect(db, err) == 0 && schema_present(db, err) == 0;
+    if (look_for(path, folder, err) == 0) {
+        if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                            NULL) != SQLITE_OK)
+            sql_fail(db, err);
+        else
+            fine = schema_connect(db, err) == 0 && schema_present(db, err) == 0;
+        if (!fine && err)
+            err_prefix(err, "%s", path);
+    }
     if (!fine) {
         sqlite3_close(db);
         db = NULL;
-        if (err)
-            err_prefix(err, "%s", path);
     }
     free(path);
     return db;
@@ -76,10 +105,11 @@ static int copy_rows(sqlite3 *db, const char *path, const char *folder, struct e
         return err_set(err, why.code, "%s: %s", folder, why.msg);
     const uint64_t there = (uint64_t)disk.f_bavail * disk.f_frsize;
     const uint64_t wanted = (uint64_t)(pages - free_pages) * STORE_PAGE_BYTES;
-    return err_set(err, ERR_BUSY,
-                   "%s: the disk is full: the copy takes up to %.1f MB, %.1f MB are free; "
-                   "nothing was copied; make room, or choose another folder",
-                   folder, (double)wanted / 1e6, (double)there / 1e6);
+    return err_set(
+        err, ERR_BUSY,
+        "%s: the disk is full: the copy takes up to %.1f MB, %.1f MB are free; "
+        "nothing was copied; make room, or choose another folder",
+        folder, (double)wanted / 1e6, (double)there / 1e6);
 }
 
 /*

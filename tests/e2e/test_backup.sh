@@ -82,4 +82,17 @@ run backup -c "$conf"
 check "a backup needs a folder" [ $code = 2 ]
 run verify -c "$conf"
 check "nothing cannot be verified" says "holds no database"
+mkdir -p "$tmp/empty" "$tmp/odd/frwkvd.db"
+for command in verify restore; do
+    refused() { # refused FOLDER TEXT
+        run "$command" -c "$conf" "$1"
+        check "$command: $2" [ $code = 1 ]
+        check "$command: what is expected is said" \
+            says "$1.*: $2: expected a state folder or a backup; name one"
+    }
+    refused "$tmp/none" "there is no such folder"
+    refused "$conf" "is not a folder"
+    refused "$tmp/empty" "no frwkvd.db is in it"
+    refused "$tmp/odd" "is not a file"
+done
 done_testing
