@@ -128,7 +128,7 @@ void accuracy_sums_issue(struct accuracy_sums *sums, const struct matured_issue 
         for (size_t j = 0; j < issue->come; j++) {
             const double actual = grid->values[(issue->origin + j) * grid->cols + col];
             if (!isnan(actual))
-                add_value(&series->bucket[bucket_of(j, issued->steps)], issued,
+                add_value(&series->bucket[horizon_bucket(j, issued->steps)], issued,
                           issued->values + j * issued->quantile_count, actual, scale);
         }
     }

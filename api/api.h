@@ -151,6 +151,10 @@ void keeping_figures(struct keeping *keeping,
 
 /* ---- how forecasts came true ------------------------------------------------------- */
 
+struct store_issued;
+/* The quantile nearest to the middle. */
+size_t issued_median(const struct store_issued *issued);
+
 enum { ACCURACY_DAYS = 30, ACCURACY_DAYS_MAX = 3660 };
 
 /* Issues of so many UTC days up to that of as_of_ms, and what had arrived by then of what

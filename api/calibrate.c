@@ -93,10 +93,10 @@ static void begin(struct fit *fit, const struct matured_issue *issue)
     fit->quantile_count = Q;
     fit->steps = one->steps;
     fit->first_ms = one->first_ms;
-    for (size_t b = 0; b < MODEL_BUCKETS; b++) {
+    for (int b = 0; b < MODEL_BUCKETS; b++) {
         const double lengths =
             (double)(fit->now_ms - one->first_ms) /
-            (double)(one->step_ms * (int64_t)bucket_end(one->steps, b));
+            (double)(one->step_ms * (int64_t)horizon_end(one->steps, b));
         fit->lengths[b] = lengths;
         for (size_t side = 0; side < SIDES; side++) {
             fit->edge[b][side] = SIZE_MAX;
@@ -160,7 +160,7 @@ static void add_series(struct fit *fit, const struct matured_issue *issue, size_
         const float *const values = one->values + j * Q;
         const double actual =
             grid->values[(issue->origin + j) * grid->cols + issue->column[i]];
-        const size_t b = bucket_of(j, one->steps);
+        const int b = horizon_bucket(j, one->steps);
         for (size_t side = 0; !isnan(actual) && side < SIDES; side++)
             if (fit->edge[b][side] != SIZE_MAX)
                 add_ratio(&line->ratios[b][side], fit->blocks - 1, actual,

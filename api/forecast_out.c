@@ -48,8 +48,8 @@ static json_t *candidates_json(const struct forecast *f,
 {
     json_t *const list = json_array();
     size_t from = 0;
-    for (size_t b = 0; b < MODEL_BUCKETS && from < f->steps; b++) {
-        size_t to = bucket_end(f->horizon, b);
+    for (int b = 0; b < MODEL_BUCKETS && from < f->steps; b++) {
+        size_t to = horizon_end(f->horizon, b);
         to = to < f->steps ? to : f->steps;
         if (to <= from)
             continue;
@@ -149,7 +149,7 @@ static json_t *rows_json(const struct forecast *f)
             json_t *const row = json_pack(
                 "{s:o, s:s, s:o}", "time", json_time(forecast_target_ms(f, step)),
                 "series", series->name, "candidate",
-                word_json(series->candidate[bucket_of(step, f->horizon)]));
+                word_json(series->candidate[horizon_bucket(step, f->horizon)]));
             for (size_t q = 0; q < f->quantile_count; q++) {
                 quantile_text(f->quantiles[q], name + 1);
                 json_object_set_new(row, name,
@@ -169,7 +169,7 @@ static void csv_row(struct page *page, const struct forecast *f,
     char time[TIME_TEXT_SIZE];
     page_add(page, "%s,", time_format(forecast_target_ms(f, step), time));
     page_add_field(page, series->name);
-    page_add(page, ",%s", series->candidate[bucket_of(step, f->horizon)]);
+    page_add(page, ",%s", series->candidate[horizon_bucket(step, f->horizon)]);
     for (size_t q = 0; q < f->quantile_count; q++) {
         const double value = (double)value_at(f, series, step, q);
         if (isfinite(value))

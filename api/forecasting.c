@@ -52,20 +52,6 @@ int64_t forecast_target_ms(const struct forecast *f, size_t step)
     return grid_time_ms(&targets, step);
 }
 
-size_t bucket_end(size_t horizon, size_t bucket)
-{
-    const size_t parts = (size_t)8 >> bucket;
-    return (horizon + parts - 1) / parts;
-}
-
-size_t bucket_of(size_t step, size_t horizon)
-{
-    size_t bucket = 0;
-    while (bucket + 1 < MODEL_BUCKETS && step >= bucket_end(horizon, bucket))
-        bucket++;
-    return bucket;
-}
-
 /* ---- the fingerprint of the input ------------------------------------------------ */
 
 static void hash_u64(struct sha256_ctx *sha, uint64_t value)

@@ -45,7 +45,4 @@ int matured_each(struct store *store, const struct matured_wish *wish,
 /* ERR_NOT_FOUND when there is no such forecaster, and none has issued anything. */
 int matured_known(struct store *store, const char *forecaster, struct err *err);
 
-/* The quantile nearest to the middle. */
-size_t issued_median(const struct store_issued *issued);
-
 #endif

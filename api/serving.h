@@ -117,9 +117,4 @@ int serving_forecast_grid(struct serving *serving, struct served *served,
 int serving_append(struct serving *serving, struct forecast *forecast, int64_t job_id,
                    const char *result, struct err *err);
 
-/* First step past a bucket of a horizon: its eighth, quarter, half, and end. */
-size_t bucket_end(size_t horizon, size_t bucket);
-/* The bucket in which a step of a horizon lies. */
-size_t bucket_of(size_t step, size_t horizon);
-
 #endif

@@ -39,24 +39,6 @@ static bool find_column(const struct grid *grid, const char *name, size_t *col)
     return found;
 }
 
-static size_t bucket_of(size_t step, size_t horizon)
-{
-    size_t bucket = 0;
-    while (bucket + 1 < MODEL_BUCKETS &&
-           step >= (horizon + (8u >> bucket) - 1) / (8u >> bucket))
-        bucket++;
-    return bucket;
-}
-
-static size_t median_of(const struct store_issued *issued)
-{
-    size_t best = 0;
-    for (size_t q = 1; q < issued->quantile_count; q++)
-        if (fabs(issued->quantiles[q] - 0.5) < fabs(issued->quantiles[best] - 0.5))
-            best = q;
-    return best;
-}
-
 /* One target that has come. */
 static void add_value(struct sums *s, const struct store_issued *issued, size_t col,
                       size_t origin, size_t j)
@@ -81,9 +63,9 @@ static void add_value(struct sums *s, const struct store_issued *issued, size_t 
     }
     if (isnan(last))
         return;
-    s->error[col] += fabs((double)values[median_of(issued)] - actual);
+    s->error[col] += fabs((double)values[issued_median(issued)] - actual);
     s->reference[col] += fabs(last - actual);
-    s->buckets[bucket_of(j, s->forecaster->spec.horizon)]++;
+    s->buckets[horizon_bucket(j, s->forecaster->spec.horizon)]++;
 }
 
 static void add_issue(struct sums *s, const struct store_issued *issued, size_t count)

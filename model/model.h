@@ -102,6 +102,12 @@ enum {
     MODEL_BUCKETS = 4, /* the horizon cut at 1/8, 1/4 and 1/2 */
 };
 
+/* The part of the horizon (0..MODEL_BUCKETS-1) in which step j of P lies. */
+int horizon_bucket(size_t j, size_t P);
+
+/* Steps up to the end of a bucket: cut at 1/8, 1/4, 1/2 and the end. */
+size_t horizon_end(size_t P, int bucket);
+
 /* What a model is asked to do. */
 struct model_spec {
     enum model_group group;

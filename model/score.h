@@ -37,12 +37,6 @@ void score_add(struct score *score, const struct score *more);
 void score_band(struct score *score, const double quantiles[METRIC_QUANTILES],
                 double actual);
 
-/* The part of the horizon (0..MODEL_BUCKETS-1) in which step j of P lies. */
-int horizon_bucket(size_t j, size_t P);
-
-/* Steps up to the end of a bucket: cut at 1/8, 1/4, 1/2 and the end. */
-size_t horizon_end(size_t P, int bucket);
-
 /* In-sample MAE of the seasonal naive in rows [0, rows) of one column, in the panel's
  * units; 0 where there is none. */
 double seasonal_error(const struct panel *panel, size_t col, size_t rows, size_t season);
