@@ -113,7 +113,8 @@ int cut_split(const struct model_split *split, size_t rows, size_t lookback,
         cut->stop - cut->fit < horizon || cut->end - cut->stop < horizon)
         return err_set(err, ERR_CONFLICT,
                        "split: parts of %zu, %zu and %zu of %zu rows are too short for a "
-                       "lookback of %zu and a horizon of %zu",
+                       "lookback of %zu and a horizon of %zu: the first needs both, each "
+                       "of the others a horizon",
                        cut->fit, cut->stop - cut->fit, cut->end - cut->stop, rows,
                        lookback, horizon);
     return 0;

@@ -63,6 +63,7 @@ run "$tmp/gaps.csv" last:0
 check "nothing held out is refused" sh -c "[ $status = 2 ] && grep -q last:0 '$tmp/err'"
 run "$tmp/gaps.csv" last:475
 check "everything held out, too" [ $status = 1 ]
+check "with what each part needs" grep -q 'the first needs both, each of the others a horizon' "$tmp/err"
 run "$tmp/gaps.csv" ett-hour
 check "a file too short for ett-hour says so" sh -c "[ $status = 1 ] && grep -q 'of 480 rows are too short' '$tmp/err'"
 IRREGULAR=1 waves 14400 1 >"$tmp/long_gaps.csv"
