@@ -151,7 +151,6 @@ void keeping_figures(struct keeping *keeping,
 
 /* ---- how forecasts came true ------------------------------------------------------- */
 
-struct store_issued;
 /* The quantile nearest to the middle. */
 size_t issued_median(const struct store_issued *issued);
 

@@ -255,7 +255,17 @@ static int wait_for_work(struct compactor *compactor)
     return TASKS;
 }
 
-/* Under the mutex.  Not at once again after a failure. */
+/* Twice as long after each failure in a row.  Compaction makes room for what comes, so
+ * it is tried within seconds; nobody waits for retention. */
+static int64_t wait_after(const struct task *task, int which)
+{
+    if (task->failed == 0)
+        return which == TASK_RETAIN ? RETAIN_EVERY_MS : 0;
+    const unsigned most = which == TASK_RETAIN ? 9 : 3, times = task->failed - 1;
+    return (int64_t)RETRY_AFTER_MS << (times < most ? times : most);
+}
+
+/* Under the mutex. */
 static void settle(struct compactor *compactor, int which, const struct err *outcome,
                    uint64_t answered)
 {
@@ -264,9 +274,8 @@ static void settle(struct compactor *compactor, int which, const struct err *out
     task->outcome = *outcome;
     task->answered = answered;
     task->due |= failed || which == TASK_RETAIN;
-    task->not_before_ms =
-        time_monotonic_ms() +
-        (failed ? RETRY_AFTER_MS : (which == TASK_RETAIN ? RETAIN_EVERY_MS : 0));
+    task->failed = failed ? task->failed + 1 : 0;
+    task->not_before_ms = time_monotonic_ms() + wait_after(task, which);
     pthread_cond_broadcast(&compactor->finished);
 }
 

@@ -41,6 +41,7 @@ enum { TASK_COMPACT, TASK_RETAIN, TASKS };
 
 struct task {
     bool due;
+    unsigned failed;          /* rounds in a row */
     int64_t not_before_ms;    /* monotonic: a task that is due waits until then */
     uint64_t asked, answered; /* rounds that somebody waits for */
     struct err outcome;       /* of the last round */

@@ -399,6 +399,17 @@ static void old_models_and_jobs_go(void **state)
     assert_ok(store_model_restore(fixture->store, "f", 4, &err), &err);
 }
 
+/* How long until retention is due, after how many failures in a row. */
+static int64_t next_round_ms(struct store *store, unsigned *failed)
+{
+    struct compactor *const compactor = &store->compactor;
+    pthread_mutex_lock(&compactor->mutex);
+    const int64_t at_ms = compactor->task[TASK_RETAIN].not_before_ms;
+    *failed = compactor->task[TASK_RETAIN].failed;
+    pthread_mutex_unlock(&compactor->mutex);
+    return at_ms - time_monotonic_ms();
+}
+
 /* Revisions go with the samples that they are about. */
 static void what_cannot_go_keeps_nothing_else(void **state)
 {
@@ -428,9 +439,23 @@ static void what_cannot_go_keeps_nothing_else(void **state)
     assert_int_equal(ask(fixture, "SELECT count(*) FROM issues"), 1);
     assert_int_equal(ask(fixture, "SELECT count(*) FROM models"), 2);
     assert_int_equal(series_count(fixture->store), 1);
+    /* It is not tried again each second, but 1, 2, 4 ... 512 seconds later. */
+    unsigned failed = 0;
+    while (failed < 12) {
+        err = (struct err){0};
+        assert_err(store_retain(fixture->store, &err), &err, ERR_IO, "stuck");
+        const int64_t wait_ms = next_round_ms(fixture->store, &failed);
+        const int64_t want_ms = INT64_C(1000) << (failed < 10 ? failed - 1 : 9);
+        assert_true(wait_ms <= want_ms);
+        if (want_ms > 4000)
+            assert_true(wait_ms > want_ms - 4000);
+    }
+    err = (struct err){0};
     assert_ok(sql_exec(fixture->store->db, "DROP TRIGGER stuck", &err), &err);
     retain(fixture->store);
     assert_int_equal(ask(fixture, "SELECT count(*) FROM issues"), 0);
+    assert_true(next_round_ms(fixture->store, &failed) > 3590000);
+    assert_int_equal(failed, 0);
 }
 
 static void revisions_go_with_their_samples(void **state)
