@@ -253,7 +253,9 @@ static void settle_queue(struct writer *writer, const struct request *group,
         if (r->batch)
             writer->samples -= store_batch_size(r->batch);
     }
-    writer->trouble = *trouble;
+    /* A verb that found nothing to do has written nothing, and shows nothing. */
+    if (writer->wrote || trouble->code != ERR_NONE)
+        writer->trouble = *trouble;
     pthread_mutex_unlock(&writer->mutex);
 }
 
@@ -291,6 +293,7 @@ static void *writer_main(void *arg)
         struct err trouble = {0};
         atomic_store(&writer->busy_since_ms, time_monotonic_ms());
         failpoint("writer");
+        writer->wrote = false;
         commit_group(store, group, &trouble);
         note_verbs(group, &trouble);
         settle_queue(writer, group, &trouble);
@@ -309,7 +312,9 @@ static int count_wal_pages(void *ctx, sqlite3 *db, const char *name, int pages)
 {
     (void)db;
     (void)name;
-    ((struct writer *)ctx)->wal_pages = (size_t)pages;
+    struct writer *const writer = ctx;
+    writer->wal_pages = (size_t)pages;
+    writer->wrote = true;
     return SQLITE_OK;
 }
 

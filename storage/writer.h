@@ -66,6 +66,7 @@ struct writer {
     int64_t next_log_id;
     struct request probe;
     size_t wal_pages;
+    bool wrote;                        /* the group at hand; by the thread */
     int64_t restart_after_ms;          /* monotonic */
     atomic_int_fast64_t busy_since_ms; /* monotonic; 0: it waits for work */
 

@@ -284,6 +284,14 @@ static void a_full_disk_is_busy_and_loses_nothing(void **state)
         &err, ERR_BUSY, "disk: full");
     free(body);
     assert_err(store_ready(fixture->store, &err), &err, ERR_BUSY, "disk: full");
+    /* Who looks for a job each second, and finds none, does not make it ready. */
+    struct store_job job = {0};
+    bool found;
+    err = (struct err){0};
+    assert_ok(store_job_claim(fixture->store, "me", NULL, 1000, &job, &found, &err),
+              &err);
+    assert_false(found);
+    assert_err(store_ready(fixture->store, &err), &err, ERR_BUSY, "disk: full");
     sqlite3_exec(fixture->store->db, "PRAGMA max_page_count = 1000000", NULL, NULL, NULL);
     check_after_failure(fixture);
 }
