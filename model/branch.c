@@ -227,9 +227,46 @@ static void gather_copies(const struct branch_call *call, const real *dx, const 
     }
 }
 
-const real *branch_hidden(const struct branch_call *call, const real *theta,
-                          const real *e, const real *in, const real *z,
-                          struct branch_tape *t)
+/* Of the last norm and map. */
+struct rows {
+    size_t C, O;
+    const real *theta;
+    struct layout at;
+    const struct branch_tape *tape;
+    const real *x, *dy;
+    real *y, *dx;
+};
+
+static void last_forward(void *ctx, size_t from, size_t to)
+{
+    const struct rows *const j = ctx;
+    const struct branch_tape *const t = j->tape;
+    const size_t C = j->C, R = to - from, first = from * C;
+    layernorm_forward(NULL, t->u + first, t->xhat + first, t->rstd + from, j->x + first,
+                      j->theta + j->at.out[NORM_G], j->theta + j->at.out[NORM_B], R, C,
+                      LN_EPS);
+    if (j->y)
+        linear_forward(NULL, j->y + from * j->O, j->O, t->u + first, C,
+                       j->theta + j->at.out[OUT_W], j->theta + j->at.out[OUT_B], R, C,
+                       j->O);
+}
+
+static void last_backward(void *ctx, size_t from, size_t to)
+{
+    const struct rows *const j = ctx;
+    const struct branch_tape *const t = j->tape;
+    const size_t C = j->C, R = to - from, first = from * C;
+    linear_input_gradient(NULL, t->d_u + first, C, j->dy + from * j->O, j->O,
+                          j->theta + j->at.out[OUT_W], R, C, j->O);
+    memset(j->dx + first, 0, R * C * sizeof *j->dx);
+    layernorm_backward_input(NULL, j->dx + first, t->d_u + first, t->xhat + first,
+                             t->rstd + from, j->theta + j->at.out[NORM_G], R, C);
+}
+
+/* To u or, with y, further. */
+static void branch_through(const struct branch_call *call, const real *theta,
+                           const real *e, const real *in, const real *z, real *y,
+                           struct branch_tape *t)
 {
     const struct branch_config *const config = call->config;
     const struct layout at = layout_of(config);
@@ -246,8 +283,21 @@ const real *branch_hidden(const struct branch_call *call, const real *theta,
         encoder_forward(&layer, theta + at.layer[i], t->x[i], t->x[i + 1], t->layer[i],
                         t->work);
     }
-    layernorm_forward(call->pool, t->u, t->xhat, t->rstd, t->x[config->layers],
-                      theta + at.out[NORM_G], theta + at.out[NORM_B], R, C, LN_EPS);
+    struct rows rows = {.C = C,
+                        .O = branch_out(config),
+                        .theta = theta,
+                        .at = at,
+                        .tape = t,
+                        .x = t->x[config->layers],
+                        .y = y};
+    threads_rows(call->pool, R, call->T, last_forward, &rows);
+}
+
+const real *branch_hidden(const struct branch_call *call, const real *theta,
+                          const real *e, const real *in, const real *z,
+                          struct branch_tape *t)
+{
+    branch_through(call, theta, e, in, z, NULL, t);
     return t->u;
 }
 
@@ -261,11 +311,8 @@ void branch_forward(const struct branch_call *call, const real *theta, const rea
                     const real *z, real *y, struct branch_tape *t)
 {
     const struct branch_config *const config = call->config;
-    const size_t C = config->encoder.mix.C, DF_ = branch_out(config);
-    const struct linear_map last = branch_last_map(config, theta);
     branch_fold(config, call->pool, theta, e, t->folded);
-    const real *const u = branch_hidden(call, theta, e, t->folded, z, t);
-    linear_forward(call->pool, y, DF_, u, C, last.w, last.b, call->B * call->T, C, DF_);
+    branch_through(call, theta, e, t->folded, z, y, t);
 }
 
 size_t branch_state_size(const struct branch_config *config)
@@ -319,15 +366,14 @@ void branch_backward(const struct branch_call *call, const real *theta, const re
     const struct layout at = layout_of(config);
     const size_t R = call->B * call->T, C = config->encoder.mix.C, F = config->F;
     const size_t DF_ = branch_out(config), bytes = R * C * sizeof(real);
+    real *dx = t->d_x, *spare = t->d_u;
+    struct rows rows = {
+        .C = C, .O = DF_, .theta = theta, .at = at, .tape = t, .dy = dy, .dx = dx};
+    threads_rows(call->pool, R, call->T, last_backward, &rows);
     linear_backward_weights(call->pool, dtheta + at.out[OUT_W], dtheta + at.out[OUT_B],
                             dy, DF_, t->u, C, R, C, DF_);
-    memset(t->d_u, 0, bytes);
-    linear_backward_input(call->pool, t->d_u, C, dy, DF_, theta + at.out[OUT_W], R, C,
-                          DF_);
-    real *dx = t->d_x, *spare = t->d_u;
-    memset(dx, 0, bytes);
-    layernorm_backward(call->pool, dx, dtheta + at.out[NORM_G], dtheta + at.out[NORM_B],
-                       t->d_u, t->xhat, t->rstd, theta + at.out[NORM_G], R, C);
+    layernorm_backward_weights(call->pool, dtheta + at.out[NORM_G],
+                               dtheta + at.out[NORM_B], t->d_u, t->xhat, R, C);
     for (size_t i = config->layers; i-- > 0;) {
         const struct encoder_config own = branch_layer(config, i);
         const struct encoder_call layer = layer_call(call, &own, i);

@@ -24,4 +24,8 @@ struct dropout {
 /* x (n), in place.  Element i is the same number of the stream for every n. */
 void dropout(struct threads *pool, real *x, size_t n, const struct dropout *dropout);
 
+/* Elements [first, first + n) of such a vector, x pointing to the first of them; in the
+ * calling thread. */
+void dropout_part(real *x, size_t first, size_t n, const struct dropout *dropout);
+
 #endif

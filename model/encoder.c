@@ -11,8 +11,6 @@
 #include "model/linear.h"
 #include "model/threads.h"
 
-enum { ROWS = 32 };
-
 static const real LN_EPS = REAL_C(1e-5);
 
 enum { NONE, C_, FD, DIMS };
@@ -38,9 +36,9 @@ struct encoder_tape {
 
 struct encoder_work {
     void *mixer[MIXER_KINDS];
-    real *sum;            /* (R,C) what is about to be normalised */
-    real *d_sum, *d_wide; /* (R,C), (R,Fd): training only */
-    real *d_drop;         /* (R,C) */
+    real *sum;              /* (R,C) what is about to be normalised */
+    real *d_sum, *d_wide;   /* (R,C), (R,Fd): training only */
+    real *d_drop, *d_mixer; /* (R,C) */
 };
 
 /* Places of dropout, in the layer's streams. */
@@ -117,6 +115,7 @@ struct encoder_work *encoder_work(const struct encoder_config *config, size_t B,
         .sum = arena_reals(arena, R * C),
         .d_sum = training ? arena_reals(arena, R * C) : NULL,
         .d_drop = training ? arena_reals(arena, R * C) : NULL,
+        .d_mixer = training ? arena_reals(arena, R * C) : NULL,
         .d_wide = training ? arena_reals(arena, R * config->Fd) : NULL,
     };
     struct mixer_config mix = config->mix;
@@ -127,62 +126,80 @@ struct encoder_work *encoder_work(const struct encoder_config *config, size_t B,
     return block ? memcpy(block, &w, sizeof w) : NULL;
 }
 
-/* ---- y += x ------------------------------------------------------------------------ */
+/* ---- forward and backward ---------------------------------------------------------- */
 
-struct sum {
-    real *y;
-    const real *x;
-    size_t n, block;
+/* Of a layer, with all that its rows need but the mixer. */
+struct rows {
+    const struct encoder_call *call;
+    const real *theta, *x, *dy;
+    real *y, *dx;
+    const struct encoder_tape *tape;
+    const struct encoder_work *work;
+    size_t at[TENSORS];
+    struct dropout residual, active, out;
 };
 
-static void sum_rows(void *ctx, size_t block)
+static struct rows rows_of(const struct encoder_call *call, const real *theta,
+                           const real *x, const struct encoder_tape *tape,
+                           const struct encoder_work *work)
 {
-    const struct sum *const s = ctx;
-    const size_t end = threads_block_end(block, s->n, s->block);
-    for (size_t i = block * s->block; i < end; i++)
-        s->y[i] += s->x[i];
+    struct rows rows = {.call = call,
+                        .theta = theta,
+                        .x = x,
+                        .tape = tape,
+                        .work = work,
+                        .residual = place(call, PLACE_RESIDUAL, PART_LAYER),
+                        .active = place(call, PLACE_ACTIVE, PART_LAYER),
+                        .out = place(call, PLACE_OUT, PART_LAYER)};
+    layout(call->config, rows.at);
+    return rows;
 }
 
-static void add_rows(struct threads *pool, real *y, const real *x, size_t R, size_t C)
+static void add(real *y, const real *x, size_t n)
 {
-    struct sum s = {.y = y, .x = x, .n = R * C, .block = ROWS * C};
-    threads_run(pool, threads_blocks(R, ROWS), sum_rows, &s);
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
 }
 
-/* ---- forward and backward ---------------------------------------------------------- */
+static void forward_rows(void *ctx, size_t from, size_t to)
+{
+    const struct rows *const j = ctx;
+    const struct encoder_tape *const t = j->tape;
+    const real *const theta = j->theta;
+    const size_t C = j->call->config->mix.C, Fd = j->call->config->Fd, R = to - from;
+    const size_t narrow = from * C, wide = from * Fd;
+    real *const sum = j->work->sum + narrow, *const x1 = t->x1 + narrow;
+    real *const slope = t->slope + wide, *const active = t->active + wide;
+    dropout_part(sum, narrow, R * C, &j->residual);
+    add(sum, j->x + narrow, R * C);
+    layernorm_forward(NULL, x1, t->xhat1 + narrow, t->rstd1 + from, sum,
+                      theta + j->at[LN1_G], theta + j->at[LN1_B], R, C, LN_EPS);
+    linear_forward(NULL, slope, Fd, x1, C, theta + j->at[FF_W1], theta + j->at[FF_B1], R,
+                   C, Fd);
+    gelu_forward(NULL, active, Fd, slope, Fd, R, Fd);
+    dropout_part(active, wide, R * Fd, &j->active);
+    linear_forward(NULL, sum, C, active, Fd, theta + j->at[FF_W2], theta + j->at[FF_B2],
+                   R, Fd, C);
+    dropout_part(sum, narrow, R * C, &j->out);
+    add(sum, x1, R * C);
+    layernorm_forward(NULL, j->y + narrow, t->xhat2 + narrow, t->rstd2 + from, sum,
+                      theta + j->at[LN2_G], theta + j->at[LN2_B], R, C, LN_EPS);
+}
 
 void encoder_forward(const struct encoder_call *call, const real *theta, const real *x,
                      real *y, struct encoder_tape *t, struct encoder_work *w)
 {
-    const struct encoder_config *const config = call->config;
-    const size_t R = call->B * call->T, C = config->mix.C, Fd = config->Fd;
-    size_t at[TENSORS];
-    layout(config, at);
+    const struct mixer_config *const config = &call->config->mix;
     const struct dropout in_mixer = place(call, PLACE_MIXER, PART_MIXER);
-    const struct dropout residual = place(call, PLACE_RESIDUAL, PART_LAYER);
-    const struct dropout active = place(call, PLACE_ACTIVE, PART_LAYER);
-    const struct dropout out = place(call, PLACE_OUT, PART_LAYER);
-    const struct mixer_call mix = {.config = &config->mix,
+    const struct mixer_call mix = {.config = config,
                                    .B = call->B,
                                    .T = call->T,
                                    .pool = call->pool,
                                    .dropout = &in_mixer};
-
-    mixer_forward(&mix, theta, x, w->sum, t->mixer, w->mixer[mixer_kind(&config->mix)]);
-    dropout(call->pool, w->sum, R * C, &residual);
-    add_rows(call->pool, w->sum, x, R, C);
-    layernorm_forward(call->pool, t->x1, t->xhat1, t->rstd1, w->sum, theta + at[LN1_G],
-                      theta + at[LN1_B], R, C, LN_EPS);
-    linear_forward(call->pool, t->slope, Fd, t->x1, C, theta + at[FF_W1],
-                   theta + at[FF_B1], R, C, Fd);
-    gelu_forward(call->pool, t->active, Fd, t->slope, Fd, R, Fd);
-    dropout(call->pool, t->active, R * Fd, &active);
-    linear_forward(call->pool, w->sum, C, t->active, Fd, theta + at[FF_W2],
-                   theta + at[FF_B2], R, Fd, C);
-    dropout(call->pool, w->sum, R * C, &out);
-    add_rows(call->pool, w->sum, t->x1, R, C);
-    layernorm_forward(call->pool, y, t->xhat2, t->rstd2, w->sum, theta + at[LN2_G],
-                      theta + at[LN2_B], R, C, LN_EPS);
+    struct rows rows = rows_of(call, theta, x, t, w);
+    rows.y = y;
+    mixer_forward(&mix, theta, x, w->sum, t->mixer, w->mixer[mixer_kind(config)]);
+    threads_rows(call->pool, call->B * call->T, call->T, forward_rows, &rows);
 }
 
 /* sum, xhat and rstd, x1, slope and active, as in forward; then the mixer's. */
@@ -213,55 +230,69 @@ void encoder_step(const struct encoder_config *config, const real *theta, const 
                       C, LN_EPS);
 }
 
-/* y = LN2(sum), sum = x1 + drop(w2 active + b2): d_sum becomes the gradient at x1. */
-static void feed_forward_backward(const struct encoder_call *call, const real *theta,
-                                  const size_t at[TENSORS], const real *dy, real *dtheta,
-                                  const struct encoder_tape *t, struct encoder_work *w)
+static void backward_rows(void *ctx, size_t from, size_t to)
 {
-    const size_t R = call->B * call->T, C = call->config->mix.C, Fd = call->config->Fd;
-    const struct dropout active = place(call, PLACE_ACTIVE, PART_LAYER);
-    const struct dropout out = place(call, PLACE_OUT, PART_LAYER);
-    memset(w->d_sum, 0, R * C * sizeof *w->d_sum);
-    layernorm_backward(call->pool, w->d_sum, dtheta + at[LN2_G], dtheta + at[LN2_B], dy,
-                       t->xhat2, t->rstd2, theta + at[LN2_G], R, C);
-    memcpy(w->d_drop, w->d_sum, R * C * sizeof *w->d_drop);
-    dropout(call->pool, w->d_drop, R * C, &out);
-    linear_backward_weights(call->pool, dtheta + at[FF_W2], dtheta + at[FF_B2], w->d_drop,
-                            C, t->active, Fd, R, Fd, C);
-    memset(w->d_wide, 0, R * Fd * sizeof *w->d_wide);
-    linear_backward_input(call->pool, w->d_wide, Fd, w->d_drop, C, theta + at[FF_W2], R,
-                          Fd, C);
-    dropout(call->pool, w->d_wide, R * Fd, &active);
-    gelu_backward(call->pool, w->d_wide, Fd, t->slope, Fd, R, Fd);
-    linear_backward_weights(call->pool, dtheta + at[FF_W1], dtheta + at[FF_B1], w->d_wide,
-                            Fd, t->x1, C, R, C, Fd);
-    linear_backward_input(call->pool, w->d_sum, C, w->d_wide, Fd, theta + at[FF_W1], R, C,
-                          Fd);
+    const struct rows *const j = ctx;
+    const struct encoder_tape *const t = j->tape;
+    const struct encoder_work *const w = j->work;
+    const real *const theta = j->theta;
+    const size_t C = j->call->config->mix.C, Fd = j->call->config->Fd, R = to - from;
+    const size_t narrow = from * C, wide = from * Fd, bytes = R * C * sizeof(real);
+    real *const d_sum = w->d_sum + narrow, *const d_drop = w->d_drop + narrow;
+    real *const d_mixer = w->d_mixer + narrow, *const d_wide = w->d_wide + wide;
+    /* y = LN2(sum), sum = x1 + drop(w2 active + b2): d_sum becomes the gradient at x1. */
+    memset(d_sum, 0, bytes);
+    layernorm_backward_input(NULL, d_sum, j->dy + narrow, t->xhat2 + narrow,
+                             t->rstd2 + from, theta + j->at[LN2_G], R, C);
+    memcpy(d_drop, d_sum, bytes);
+    dropout_part(d_drop, narrow, R * C, &j->out);
+    linear_input_gradient(NULL, d_wide, Fd, d_drop, C, theta + j->at[FF_W2], R, Fd, C);
+    dropout_part(d_wide, wide, R * Fd, &j->active);
+    gelu_backward(NULL, d_wide, Fd, t->slope + wide, Fd, R, Fd);
+    linear_backward_input(NULL, d_sum, C, d_wide, Fd, theta + j->at[FF_W1], R, C, Fd);
+    /* x1 = LN1(sum), sum = x + drop(mixer(x)) */
+    memset(d_mixer, 0, bytes);
+    layernorm_backward_input(NULL, d_mixer, d_sum, t->xhat1 + narrow, t->rstd1 + from,
+                             theta + j->at[LN1_G], R, C);
+    add(j->dx + narrow, d_mixer, R * C);
+    dropout_part(d_mixer, narrow, R * C, &j->residual);
+}
+
+static void backward_weights(const struct rows *j, real *dtheta)
+{
+    const struct encoder_tape *const t = j->tape;
+    const struct encoder_work *const w = j->work;
+    const size_t R = j->call->B * j->call->T;
+    const size_t C = j->call->config->mix.C, Fd = j->call->config->Fd;
+    struct threads *const pool = j->call->pool;
+    const struct linear_grad grads[] = {
+        {dtheta + j->at[FF_W2], dtheta + j->at[FF_B2], w->d_drop, C, t->active, Fd, R, Fd,
+         C},
+        {dtheta + j->at[FF_W1], dtheta + j->at[FF_B1], w->d_wide, Fd, t->x1, C, R, C, Fd},
+    };
+    linear_backward_weights_of(pool, grads, sizeof grads / sizeof *grads);
+    layernorm_backward_weights(pool, dtheta + j->at[LN2_G], dtheta + j->at[LN2_B], j->dy,
+                               t->xhat2, R, C);
+    layernorm_backward_weights(pool, dtheta + j->at[LN1_G], dtheta + j->at[LN1_B],
+                               w->d_sum, t->xhat1, R, C);
 }
 
 void encoder_backward(const struct encoder_call *call, const real *theta, const real *x,
                       const real *dy, real *dx, real *dtheta, struct encoder_tape *t,
                       struct encoder_work *w)
 {
-    const struct encoder_config *const config = call->config;
-    const size_t R = call->B * call->T, C = config->mix.C;
-    size_t at[TENSORS];
-    layout(config, at);
+    const struct mixer_config *const config = &call->config->mix;
     const struct dropout in_mixer = place(call, PLACE_MIXER, PART_MIXER);
-    const struct dropout residual = place(call, PLACE_RESIDUAL, PART_LAYER);
-    const struct mixer_call mix = {.config = &config->mix,
+    const struct mixer_call mix = {.config = config,
                                    .B = call->B,
                                    .T = call->T,
                                    .pool = call->pool,
                                    .dropout = &in_mixer};
-
-    feed_forward_backward(call, theta, at, dy, dtheta, t, w);
-    /* x1 = LN1(sum), sum = x + drop(mixer(x)) */
-    memset(w->d_drop, 0, R * C * sizeof *w->d_drop);
-    layernorm_backward(call->pool, w->d_drop, dtheta + at[LN1_G], dtheta + at[LN1_B],
-                       w->d_sum, t->xhat1, t->rstd1, theta + at[LN1_G], R, C);
-    add_rows(call->pool, dx, w->d_drop, R, C);
-    dropout(call->pool, w->d_drop, R * C, &residual);
-    mixer_backward(&mix, theta, x, w->d_drop, dx, dtheta, t->mixer,
-                   w->mixer[mixer_kind(&config->mix)]);
+    struct rows rows = rows_of(call, theta, x, t, w);
+    rows.dy = dy;
+    rows.dx = dx;
+    threads_rows(call->pool, call->B * call->T, call->T, backward_rows, &rows);
+    backward_weights(&rows, dtheta);
+    mixer_backward(&mix, theta, x, w->d_mixer, dx, dtheta, t->mixer,
+                   w->mixer[mixer_kind(config)]);
 }

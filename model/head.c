@@ -6,6 +6,7 @@
 
 #include "model/gelu.h"
 #include "model/linear.h"
+#include "model/threads.h"
 
 enum { NONE, LD, FD, HALF, OUT, DIMS };
 enum { W1, B1, W2, B2, W3, B3, TENSORS };
@@ -80,67 +81,107 @@ real *head_first(struct head_tape *tape)
     return tape->slope1;
 }
 
+/* One pass over rows. */
+struct rows {
+    const struct head_call *call;
+    const real *theta, *h;
+    real *y, *dy, *dh;
+    const struct head_tape *tape;
+    size_t dims[DIMS], at[TENSORS];
+    struct dropout drop1, drop2, out;
+};
+
+static struct rows rows_of(const struct head_call *call, const real *theta, const real *h,
+                           const struct head_tape *tape)
+{
+    struct rows rows = {.call = call,
+                        .theta = theta,
+                        .h = h,
+                        .tape = tape,
+                        .drop1 = place(call, PLACE_1, PART_1),
+                        .drop2 = place(call, PLACE_2, PART_2),
+                        .out = place(call, PLACE_OUT, PART_OUT)};
+    dims_of(call->config, rows.dims);
+    tensors_layout(table, TENSORS, rows.dims, rows.at);
+    return rows;
+}
+
+static void forward_rows(void *ctx, size_t from, size_t to)
+{
+    const struct rows *const j = ctx;
+    const struct head_tape *const t = j->tape;
+    const real *const theta = j->theta;
+    const size_t *const at = j->at, R = to - from;
+    const size_t In = j->dims[LD], Fd = j->dims[FD], half = j->dims[HALF];
+    const size_t P = j->dims[OUT];
+    real *const slope1 = t->slope1 + from * Fd, *const active1 = t->active1 + from * Fd;
+    real *const slope2 = t->slope2 + from * half;
+    real *const active2 = t->active2 + from * half;
+    if (j->h)
+        linear_forward(NULL, slope1, Fd, j->h + from * In, In, theta + at[W1],
+                       theta + at[B1], R, In, Fd);
+    gelu_forward(NULL, active1, Fd, slope1, Fd, R, Fd);
+    dropout_part(active1, from * Fd, R * Fd, &j->drop1);
+    linear_forward(NULL, slope2, half, active1, Fd, theta + at[W2], theta + at[B2], R, Fd,
+                   half);
+    gelu_forward(NULL, active2, half, slope2, half, R, half);
+    dropout_part(active2, from * half, R * half, &j->drop2);
+    linear_forward(NULL, j->y + from * P, P, active2, half, theta + at[W3],
+                   theta + at[B3], R, half, P);
+    if (j->call->config->out_dropout)
+        dropout_part(j->y + from * P, from * P, R * P, &j->out);
+}
+
 void head_forward(const struct head_call *call, const real *theta, const real *h, real *y,
                   struct head_tape *t)
 {
-    const struct head_config *const c = call->config;
-    const struct linear_map first = head_first_map(c, theta);
-    linear_forward(call->pool, t->slope1, c->Fd, h, c->LD, first.w, first.b, call->R,
-                   c->LD, c->Fd);
-    head_rest(call, theta, y, t);
+    struct rows rows = rows_of(call, theta, h, t);
+    rows.y = y;
+    threads_rows(call->pool, call->R, 1, forward_rows, &rows);
 }
 
 void head_rest(const struct head_call *call, const real *theta, real *y,
                struct head_tape *t)
 {
-    const size_t R = call->R, Fd = call->config->Fd, half = Fd / 2, P = call->config->P;
-    size_t dims[DIMS], at[TENSORS];
-    dims_of(call->config, dims);
-    tensors_layout(table, TENSORS, dims, at);
-    const struct dropout drop1 = place(call, PLACE_1, PART_1);
-    const struct dropout drop2 = place(call, PLACE_2, PART_2);
-    const struct dropout out = place(call, PLACE_OUT, PART_OUT);
+    head_forward(call, theta, NULL, y, t);
+}
 
-    gelu_forward(call->pool, t->active1, Fd, t->slope1, Fd, R, Fd);
-    dropout(call->pool, t->active1, R * Fd, &drop1);
-    linear_forward(call->pool, t->slope2, half, t->active1, Fd, theta + at[W2],
-                   theta + at[B2], R, Fd, half);
-    gelu_forward(call->pool, t->active2, half, t->slope2, half, R, half);
-    dropout(call->pool, t->active2, R * half, &drop2);
-    linear_forward(call->pool, y, P, t->active2, half, theta + at[W3], theta + at[B3], R,
-                   half, P);
-    if (call->config->out_dropout)
-        dropout(call->pool, y, R * P, &out);
+static void backward_rows(void *ctx, size_t from, size_t to)
+{
+    const struct rows *const j = ctx;
+    const struct head_tape *const t = j->tape;
+    const real *const theta = j->theta;
+    const size_t *const at = j->at, R = to - from;
+    const size_t In = j->dims[LD], Fd = j->dims[FD], half = j->dims[HALF];
+    const size_t P = j->dims[OUT];
+    real *const d1 = t->d1 + from * Fd, *const d2 = t->d2 + from * half;
+    if (j->call->config->out_dropout)
+        dropout_part(j->dy + from * P, from * P, R * P, &j->out);
+    linear_input_gradient(NULL, d2, half, j->dy + from * P, P, theta + at[W3], R, half,
+                          P);
+    dropout_part(d2, from * half, R * half, &j->drop2);
+    gelu_backward(NULL, d2, half, t->slope2 + from * half, half, R, half);
+    linear_input_gradient(NULL, d1, Fd, d2, half, theta + at[W2], R, Fd, half);
+    dropout_part(d1, from * Fd, R * Fd, &j->drop1);
+    gelu_backward(NULL, d1, Fd, t->slope1 + from * Fd, Fd, R, Fd);
+    linear_backward_input(NULL, j->dh + from * In, In, d1, Fd, theta + at[W1], R, In, Fd);
 }
 
 void head_backward(const struct head_call *call, const real *theta, const real *h,
                    real *dy, real *dh, real *dtheta, struct head_tape *t)
 {
-    const size_t R = call->R, Fd = call->config->Fd, half = Fd / 2, P = call->config->P;
-    size_t dims[DIMS], at[TENSORS];
-    dims_of(call->config, dims);
-    tensors_layout(table, TENSORS, dims, at);
-    const struct dropout drop1 = place(call, PLACE_1, PART_1);
-    const struct dropout drop2 = place(call, PLACE_2, PART_2);
-    const struct dropout out = place(call, PLACE_OUT, PART_OUT);
-
-    if (call->config->out_dropout)
-        dropout(call->pool, dy, R * P, &out);
-    linear_backward_weights(call->pool, dtheta + at[W3], dtheta + at[B3], dy, P,
-                            t->active2, half, R, half, P);
-    memset(t->d2, 0, R * half * sizeof *t->d2);
-    linear_backward_input(call->pool, t->d2, half, dy, P, theta + at[W3], R, half, P);
-    dropout(call->pool, t->d2, R * half, &drop2);
-    gelu_backward(call->pool, t->d2, half, t->slope2, half, R, half);
-    linear_backward_weights(call->pool, dtheta + at[W2], dtheta + at[B2], t->d2, half,
-                            t->active1, Fd, R, Fd, half);
-    memset(t->d1, 0, R * Fd * sizeof *t->d1);
-    linear_backward_input(call->pool, t->d1, Fd, t->d2, half, theta + at[W2], R, Fd,
-                          half);
-    dropout(call->pool, t->d1, R * Fd, &drop1);
-    gelu_backward(call->pool, t->d1, Fd, t->slope1, Fd, R, Fd);
-    linear_backward_weights(call->pool, dtheta + at[W1], dtheta + at[B1], t->d1, Fd, h,
-                            dims[LD], R, dims[LD], Fd);
-    linear_backward_input(call->pool, dh, dims[LD], t->d1, Fd, theta + at[W1], R,
-                          dims[LD], Fd);
+    struct rows rows = rows_of(call, theta, h, t);
+    rows.dy = dy;
+    rows.dh = dh;
+    threads_rows(call->pool, call->R, 1, backward_rows, &rows);
+    const size_t *const at = rows.at, *const dims = rows.dims, R = call->R;
+    const struct linear_grad grads[] = {
+        {dtheta + at[W3], dtheta + at[B3], dy, dims[OUT], t->active2, dims[HALF], R,
+         dims[HALF], dims[OUT]},
+        {dtheta + at[W2], dtheta + at[B2], t->d2, dims[HALF], t->active1, dims[FD], R,
+         dims[FD], dims[HALF]},
+        {dtheta + at[W1], dtheta + at[B1], t->d1, dims[FD], h, dims[LD], R, dims[LD],
+         dims[FD]},
+    };
+    linear_backward_weights_of(call->pool, grads, sizeof grads / sizeof *grads);
 }

@@ -153,19 +153,18 @@ HOT static void backward_columns(void *ctx, size_t block)
     }
 }
 
-void layernorm_backward(struct threads *pool, real *dx, real *dg, real *db,
-                        const real *dy, const real *xhat, const real *rstd, const real *g,
-                        size_t R, size_t C)
+void layernorm_backward_input(struct threads *pool, real *dx, const real *dy,
+                              const real *xhat, const real *rstd, const real *g, size_t R,
+                              size_t C)
 {
-    struct layernorm n = {.x = dy,
-                          .g = g,
-                          .kept_xhat = xhat,
-                          .kept_rstd = rstd,
-                          .dx = dx,
-                          .dg = dg,
-                          .db = db,
-                          .R = R,
-                          .C = C};
+    struct layernorm n = {
+        .x = dy, .g = g, .kept_xhat = xhat, .kept_rstd = rstd, .dx = dx, .R = R, .C = C};
     threads_run(pool, threads_blocks(R, ROWS), backward_rows, &n);
+}
+
+void layernorm_backward_weights(struct threads *pool, real *dg, real *db, const real *dy,
+                                const real *xhat, size_t R, size_t C)
+{
+    struct layernorm n = {.x = dy, .kept_xhat = xhat, .dg = dg, .db = db, .R = R, .C = C};
     threads_run(pool, threads_blocks(C, COLUMNS), backward_columns, &n);
 }

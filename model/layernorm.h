@@ -21,9 +21,13 @@ void layernorm_forward(struct threads *pool, real *y, real *xhat, real *rstd,
                        const real *x, const real *g, const real *b, size_t R, size_t C,
                        real eps);
 
-/* dx += , dg += , db += the gradients at dy (R,C).  dx may not be dy. */
-void layernorm_backward(struct threads *pool, real *dx, real *dg, real *db,
-                        const real *dy, const real *xhat, const real *rstd, const real *g,
-                        size_t R, size_t C);
+/* dx += the gradient at dy (R,C).  dx may not be dy. */
+void layernorm_backward_input(struct threads *pool, real *dx, const real *dy,
+                              const real *xhat, const real *rstd, const real *g, size_t R,
+                              size_t C);
+
+/* dg += , db += theirs. */
+void layernorm_backward_weights(struct threads *pool, real *dg, real *db, const real *dy,
+                                const real *xhat, size_t R, size_t C);
 
 #endif

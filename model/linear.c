@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/linear.h"
 
+#include <assert.h>
+
 #include "base/hot.h"
 #include "model/product.h"
 #include "model/threads.h"
@@ -77,9 +79,8 @@ void linear_one(real *y, const real *x, const real *w, const real *b, size_t I, 
         y[o] = vector_dot(w + o * I, x, I) + (b ? b[o] : 0);
 }
 
-void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,
-                           const real *dy, size_t dy_stride, const real *w, size_t R,
-                           size_t I, size_t O)
+static void input(struct threads *pool, real *dx, size_t dx_stride, const real *dy,
+                  size_t dy_stride, const real *w, size_t R, size_t I, size_t O, bool add)
 {
     struct job j = {
         .whole = {.y = dx,
@@ -93,10 +94,24 @@ void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,
                   .M = R,
                   .K = O,
                   .N = I,
-                  .add = true},
+                  .add = add},
         .rows = ROWS,
     };
     run(pool, &j, product_block);
+}
+
+void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,
+                           const real *dy, size_t dy_stride, const real *w, size_t R,
+                           size_t I, size_t O)
+{
+    input(pool, dx, dx_stride, dy, dy_stride, w, R, I, O, true);
+}
+
+void linear_input_gradient(struct threads *pool, real *dx, size_t dx_stride,
+                           const real *dy, size_t dy_stride, const real *w, size_t R,
+                           size_t I, size_t O)
+{
+    input(pool, dx, dx_stride, dy, dy_stride, w, R, I, O, false);
 }
 
 /* sums (M) += those of the columns of a */
@@ -116,25 +131,62 @@ static void weights_block(void *ctx, size_t block)
         add_columns(j->bias_grad + block / j->across * j->rows, &p);
 }
 
+static struct job weights_job(const struct linear_grad *g)
+{
+    return (struct job){
+        .whole = {.y = g->dw,
+                  .y_row = g->I,
+                  .a = g->dy,
+                  .a_row = 1,
+                  .a_step = g->dy_stride,
+                  .b = g->x,
+                  .b_row = g->x_stride,
+                  .b_step = 1,
+                  .M = g->O,
+                  .K = g->R,
+                  .N = g->I,
+                  .add = true},
+        .rows = g->O < 4 * WEIGHT_ROWS ? WEIGHT_ROWS_SMALL : WEIGHT_ROWS,
+        .across = threads_blocks(g->I, COLUMNS),
+        .bias_grad = g->db,
+    };
+}
+
+static size_t blocks_of(const struct job *j)
+{
+    return threads_blocks(j->whole.M, j->rows) * j->across;
+}
+
+/* Blocks of several jobs, one after the other. */
+struct jobs {
+    struct job job[LINEAR_GRADS_MOST];
+};
+
+static void jobs_block(void *ctx, size_t block)
+{
+    struct job *j = ((struct jobs *)ctx)->job;
+    for (size_t blocks; block >= (blocks = blocks_of(j)); j++)
+        block -= blocks;
+    weights_block(j, block);
+}
+
+void linear_backward_weights_of(struct threads *pool, const struct linear_grad *grads,
+                                size_t count)
+{
+    struct jobs jobs;
+    size_t blocks = 0;
+    assert(count <= LINEAR_GRADS_MOST);
+    for (size_t i = 0; i < count; i++) {
+        jobs.job[i] = weights_job(&grads[i]);
+        blocks += blocks_of(&jobs.job[i]);
+    }
+    threads_run(pool, blocks, jobs_block, &jobs);
+}
+
 void linear_backward_weights(struct threads *pool, real *dw, real *db, const real *dy,
                              size_t dy_stride, const real *x, size_t x_stride, size_t R,
                              size_t I, size_t O)
 {
-    struct job j = {
-        .whole = {.y = dw,
-                  .y_row = I,
-                  .a = dy,
-                  .a_row = 1,
-                  .a_step = dy_stride,
-                  .b = x,
-                  .b_row = x_stride,
-                  .b_step = 1,
-                  .M = O,
-                  .K = R,
-                  .N = I,
-                  .add = true},
-        .rows = O < 4 * WEIGHT_ROWS ? WEIGHT_ROWS_SMALL : WEIGHT_ROWS,
-        .bias_grad = db,
-    };
-    run(pool, &j, weights_block);
+    linear_backward_weights_of(
+        pool, &(struct linear_grad){dw, db, dy, dy_stride, x, x_stride, R, I, O}, 1);
 }

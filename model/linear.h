@@ -35,9 +35,26 @@ void linear_backward_input(struct threads *pool, real *dx, size_t dx_stride,
                            const real *dy, size_t dy_stride, const real *w, size_t R,
                            size_t I, size_t O);
 
+/* dx (R,I) = dy (R,O) w */
+void linear_input_gradient(struct threads *pool, real *dx, size_t dx_stride,
+                           const real *dy, size_t dy_stride, const real *w, size_t R,
+                           size_t I, size_t O);
+
 /* dw (O,I) += dy' (R,O) x (R,I), db (O) += sum of dy over R; db may be NULL. */
 void linear_backward_weights(struct threads *pool, real *dw, real *db, const real *dy,
                              size_t dy_stride, const real *x, size_t x_stride, size_t R,
                              size_t I, size_t O);
+
+/* Several of them in one job. */
+enum { LINEAR_GRADS_MOST = 8 };
+struct linear_grad {
+    real *dw, *db;
+    const real *dy;
+    size_t dy_stride;
+    const real *x;
+    size_t x_stride, R, I, O;
+};
+void linear_backward_weights_of(struct threads *pool, const struct linear_grad *grads,
+                                size_t count);
 
 #endif

@@ -201,7 +201,9 @@ HOT static void forward_lane(void *ctx, size_t lane)
 {
     const struct heads *const j = ctx;
     real *const scratch = j->work->lanes + lane * j->work->lane_size;
-    for (size_t slice = lane; slice < j->call->B * j->H; slice += LANES)
+    const size_t slices = j->call->B * j->H;
+    for (size_t slice = slices * lane / LANES; slice < slices * (lane + 1) / LANES;
+         slice++)
         if (j->N == 16) /* as the preset has it */
             head_forward(j, 16, slice / j->H, slice % j->H, scratch);
         else
@@ -335,7 +337,9 @@ HOT static void backward_lane(void *ctx, size_t lane)
 {
     const struct heads *const j = ctx;
     real *const scratch = j->work->lanes + lane * j->work->lane_size;
-    for (size_t slice = lane; slice < j->call->B * j->H; slice += LANES)
+    const size_t slices = j->call->B * j->H;
+    for (size_t slice = slices * lane / LANES; slice < slices * (lane + 1) / LANES;
+         slice++)
         if (j->N == 16)
             head_backward(j, 16, slice / j->H, slice % j->H, scratch);
         else

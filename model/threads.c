@@ -198,3 +198,34 @@ void threads_run(struct threads *pool, size_t blocks, threads_job *job, void *ct
     work(pool, 0);
     wait_for_the_rest(pool);
 }
+
+/* ---- rows --------------------------------------------------------------------------- */
+
+/* Of a piece: as many as its arrays fit a cache of the second level, and no fewer than
+ * make packing a matrix for them worth while (model/product.h). */
+enum { ROWS_LEAST = 24, ROWS_MOST = 240 };
+
+struct rows {
+    threads_rows_job *job;
+    void *ctx;
+    size_t R, size;
+};
+
+static void rows_piece(void *ctx, size_t block)
+{
+    const struct rows *const r = ctx;
+    r->job(r->ctx, block * r->size, threads_block_end(block, r->R, r->size));
+}
+
+void threads_rows(struct threads *pool, size_t R, size_t unit, threads_rows_job *job,
+                  void *ctx)
+{
+    const size_t count = pool ? pool->count : 1;
+    const size_t pieces = count * threads_blocks(R, count * ROWS_MOST);
+    size_t size = pieces ? threads_blocks(R, pieces) : 0;
+    if (size < ROWS_LEAST)
+        size = ROWS_LEAST;
+    struct rows r = {
+        .job = job, .ctx = ctx, .R = R, .size = threads_blocks(size, unit) * unit};
+    threads_run(pool, threads_blocks(R, r.size), rows_piece, &r);
+}

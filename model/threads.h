@@ -26,6 +26,16 @@ void threads_stop(struct threads *pool);
 /* Runs job(ctx, 0..blocks-1) in any order, returns when all are done. */
 void threads_run(struct threads *pool, size_t blocks, threads_job *job, void *ctx);
 
+/*
+ * Rows 0..R-1 in pieces of whole units (the last may be short), about as many as threads:
+ * job(ctx, from, to).  So a thread keeps to its rows from job to job, and a job may carry
+ * them through several layers.  Where pieces end depends on the number of threads: what
+ * becomes of a row must not depend on the other rows of its piece.
+ */
+typedef void threads_rows_job(void *ctx, size_t from, size_t to);
+void threads_rows(struct threads *pool, size_t R, size_t unit, threads_rows_job *job,
+                  void *ctx);
+
 /* Blocks of `size` that cover `count` things, and the end of one of them. */
 static inline size_t threads_blocks(size_t count, size_t size)
 {

@@ -44,6 +44,9 @@ struct trunk_job {
     real *dtheta;
     const struct trunk_tape *tape;
     const struct trunk_work *work;
+    const real *x, *dy;
+    real *y, *dx;
+    const struct dropout *dropout;
 };
 
 static void bias_rows(void *ctx, size_t block)
@@ -57,17 +60,6 @@ static void bias_rows(void *ctx, size_t block)
         j->work->bias[m] =
             (m < MLPS * s->E ? b1[m] : 0) + vector_dot(w1 + m * s->C, mu, s->C);
     }
-}
-
-static void first_forward(const struct trunk_job *j, struct threads *pool, const real *x)
-{
-    const struct trunk_shape *const s = j->s;
-    const struct trunk_tape *const t = j->tape;
-    struct trunk_job job = *j;
-    threads_run(pool, threads_blocks(s->M, ROWS), bias_rows, &job);
-    linear_forward(pool, t->first, s->M, x, s->C, j->theta + s->at[TRUNK_WR_W1],
-                   j->work->bias, s->R, s->C, s->M);
-    gelu_forward(pool, t->active, MLPS * s->E, t->first, s->M, s->R, MLPS * s->E);
 }
 
 /* W1 (x + mu): the rank-one part of dW1, from the sum of dy over rows. */
@@ -98,35 +90,31 @@ static void mu_columns(void *ctx, size_t block)
                    j->work->d_bias[m], w1 + m * s->C + first, count);
 }
 
-static void first_backward(const struct trunk_job *j, struct threads *pool, const real *x,
-                           real *dx)
+static void first_backward(const struct trunk_job *j, struct threads *pool, const real *x)
 {
     const struct trunk_shape *const s = j->s;
     const struct trunk_work *const w = j->work;
     const size_t w1 = s->at[TRUNK_WR_W1];
     struct trunk_job job = *j;
-    gelu_backward(pool, w->d_first, s->M, j->tape->first, s->M, s->R, MLPS * s->E);
     memset(w->d_bias, 0, s->M * sizeof *w->d_bias);
     linear_backward_weights(pool, j->dtheta + w1, w->d_bias, w->d_first, s->M, x, s->C,
                             s->R, s->C, s->M);
     threads_run(pool, threads_blocks(s->M, ROWS), first_weights_rows, &job);
     threads_run(pool, threads_blocks(s->C, COLUMNS), mu_columns, &job);
-    linear_backward_input(pool, dx, s->C, w->d_first, s->M, j->theta + w1, s->R, s->C,
-                          s->M);
 }
 
 /* ---- the second maps --------------------------------------------------------------- */
 
 /* Where the second matrix of the index-th map reads: GELUs of an MLP, plain values of a
- * low-rank map. */
-static real *hidden_of(const struct trunk_job *j, size_t index, size_t *stride,
-                       size_t *width)
+ * low-rank map; from that row on. */
+static real *hidden_of(const struct trunk_job *j, size_t index, size_t row,
+                       size_t *stride, size_t *width)
 {
     const struct trunk_shape *const s = j->s;
     const bool mlp = index < MLPS;
     *stride = mlp ? MLPS * s->E : s->M;
     *width = mlp ? s->E : s->Q;
-    return (mlp ? j->tape->active : j->tape->first) + map_begin(s, index);
+    return (mlp ? j->tape->active : j->tape->first) + row * *stride + map_begin(s, index);
 }
 
 static const real *bias_of(const real *theta, const struct trunk_shape *s, size_t map)
@@ -135,100 +123,129 @@ static const real *bias_of(const real *theta, const struct trunk_shape *s, size_
 }
 
 /* The wide decay's inner tanh, in place; and dtanh = 1 - tanh^2. */
-static void bend(const struct trunk_shape *s, real *hidden, size_t stride)
+static void bend(real *hidden, size_t stride, size_t R, size_t Q)
 {
-    for (size_t r = 0; r < s->R; r++)
-        for (size_t i = 0; i < s->Q; i++)
+    for (size_t r = 0; r < R; r++)
+        for (size_t i = 0; i < Q; i++)
             hidden[r * stride + i] = elementary_tanh(hidden[r * stride + i]);
 }
 
-static void bend_backward(const struct trunk_shape *s, real *d, const real *hidden,
-                          size_t stride)
+static void bend_backward(real *d, const real *hidden, size_t stride, size_t R, size_t Q)
 {
-    for (size_t r = 0; r < s->R; r++)
-        for (size_t i = 0; i < s->Q; i++) {
+    for (size_t r = 0; r < R; r++)
+        for (size_t i = 0; i < Q; i++) {
             const real y = hidden[r * stride + i];
             d[r * stride + i] *= 1 - y * y;
         }
 }
 
-static void second_forward(const struct trunk_job *j, struct threads *pool)
+/* Through both maps of all six. */
+static void maps_forward(void *ctx, size_t from, size_t to)
 {
+    const struct trunk_job *const j = ctx;
     const struct trunk_shape *const s = j->s;
+    const struct trunk_tape *const t = j->tape;
+    const size_t R = to - from;
+    real *const first = t->first + from * s->M;
+    linear_forward(NULL, first, s->M, j->x + from * s->C, s->C,
+                   j->theta + s->at[TRUNK_WR_W1], j->work->bias, R, s->C, s->M);
+    gelu_forward(NULL, t->active + from * MLPS * s->E, MLPS * s->E, first, s->M, R,
+                 MLPS * s->E);
     for (size_t i = 0; i < s->maps; i++) {
         const enum trunk_map map = s->map[i];
         size_t stride, width;
-        real *const hidden = hidden_of(j, i, &stride, &width);
+        real *const hidden = hidden_of(j, i, from, &stride, &width);
         if (map == MAP_DECAY && s->wide_decay)
-            bend(s, hidden, stride);
-        linear_forward(pool, j->tape->map[map], s->C, hidden, stride,
-                       j->theta + s->at[maps[map].second], bias_of(j->theta, s, map),
-                       s->R, width, s->C);
+            bend(hidden, stride, R, s->Q);
+        linear_forward(NULL, t->map[map] + from * s->C, s->C, hidden, stride,
+                       j->theta + s->at[maps[map].second], bias_of(j->theta, s, map), R,
+                       width, s->C);
     }
 }
 
-static void second_backward(const struct trunk_job *j, struct threads *pool)
+static void maps_backward(void *ctx, size_t from, size_t to)
 {
+    const struct trunk_job *const j = ctx;
     const struct trunk_shape *const s = j->s;
     const struct trunk_work *const w = j->work;
-    memset(w->d_first, 0, s->R * s->M * sizeof *w->d_first);
+    const size_t R = to - from;
+    real *const d_first = w->d_first + from * s->M;
     for (size_t i = 0; i < s->maps; i++) {
         const enum trunk_map map = s->map[i];
         size_t stride, width;
-        const real *const hidden = hidden_of(j, i, &stride, &width);
-        real *const d_hidden = w->d_first + map_begin(s, i);
-        linear_backward_weights(pool, j->dtheta + s->at[maps[map].second],
-                                maps[map].biased ? j->dtheta + s->at[maps[map].bias]
-                                                 : NULL,
-                                w->d_map[map], s->C, hidden, stride, s->R, width, s->C);
-        linear_backward_input(pool, d_hidden, s->M, w->d_map[map], s->C,
-                              j->theta + s->at[maps[map].second], s->R, width, s->C);
+        const real *const hidden = hidden_of(j, i, from, &stride, &width);
+        real *const d_hidden = d_first + map_begin(s, i);
+        linear_input_gradient(NULL, d_hidden, s->M, w->d_map[map] + from * s->C, s->C,
+                              j->theta + s->at[maps[map].second], R, width, s->C);
         if (map == MAP_DECAY && s->wide_decay)
-            bend_backward(s, d_hidden, hidden, s->M);
+            bend_backward(d_hidden, hidden, s->M, R, s->Q);
     }
+    gelu_backward(NULL, d_first, s->M, j->tape->first + from * s->M, s->M, R,
+                  MLPS * s->E);
+    linear_backward_input(NULL, j->dx + from * s->C, s->C, d_first, s->M,
+                          j->theta + s->at[TRUNK_WR_W1], R, s->C, s->M);
+}
+
+static void second_weights(const struct trunk_job *j, struct threads *pool)
+{
+    const struct trunk_shape *const s = j->s;
+    struct linear_grad grads[MAPS];
+    for (size_t i = 0; i < s->maps; i++) {
+        const enum trunk_map map = s->map[i];
+        size_t stride, width;
+        const real *const hidden = hidden_of(j, i, 0, &stride, &width);
+        grads[i] = (struct linear_grad){
+            .dw = j->dtheta + s->at[maps[map].second],
+            .db = maps[map].biased ? j->dtheta + s->at[maps[map].bias] : NULL,
+            .dy = j->work->d_map[map],
+            .dy_stride = s->C,
+            .x = hidden,
+            .x_stride = stride,
+            .R = s->R,
+            .I = width,
+            .O = s->C};
+    }
+    linear_backward_weights_of(pool, grads, s->maps);
 }
 
 /* ---- normalisation, gate, output --------------------------------------------------- */
 
 /* The gate's map becomes g, and LayerNorm(o) is multiplied by it. */
-HOT static void gate_rows(void *ctx, size_t block)
+HOT static void gate_rows(real *restrict g, real *restrict gated, size_t n)
 {
-    const struct trunk_job *const j = ctx;
-    const struct trunk_shape *const s = j->s;
-    const size_t end = threads_block_end(block, s->R, ROWS) * s->C;
-    real *restrict const g = j->tape->map[MAP_GATE];
-    real *restrict const gated = j->tape->gated;
-    for (size_t i = block * ROWS * s->C; i < end; i++) {
+    for (size_t i = 0; i < n; i++) {
         g[i] = elementary_sigmoid(g[i]);
         gated[i] *= g[i];
     }
 }
 
-static void output_forward(const struct trunk_job *j, struct threads *pool, real *y)
-{
-    const struct trunk_shape *const s = j->s;
-    const struct trunk_tape *const t = j->tape;
-    struct trunk_job job = *j;
-    layernorm_forward(pool, t->gated, t->xhat, t->rstd, j->work->o,
-                      j->theta + s->at[TRUNK_LN_G], j->theta + s->at[TRUNK_LN_B], s->R,
-                      s->C, TRUNK_LN_EPS);
-    threads_run(pool, threads_blocks(s->R, ROWS), gate_rows, &job);
-    linear_forward(pool, t->out_slope, s->E, t->gated, s->C,
-                   j->theta + s->at[TRUNK_WO_W1], j->theta + s->at[TRUNK_WO_B1], s->R,
-                   s->C, s->E);
-    gelu_forward(pool, t->out_active, s->E, t->out_slope, s->E, s->R, s->E);
-    linear_forward(pool, y, s->C, t->out_active, s->E, j->theta + s->at[TRUNK_WO_W2],
-                   j->theta + s->at[TRUNK_WO_B2], s->R, s->E, s->C);
-}
-
-/* gated = ln g: d_gated becomes dln, and the gate's map gets dg g (1 - g). */
-static void gate_backward_rows(void *ctx, size_t block)
+static void output_forward(void *ctx, size_t from, size_t to)
 {
     const struct trunk_job *const j = ctx;
     const struct trunk_shape *const s = j->s;
+    const struct trunk_tape *const t = j->tape;
+    const real *const theta = j->theta;
+    const size_t R = to - from, narrow = from * s->C, wide = from * s->E;
+    real *const gated = t->gated + narrow, *const y = j->y + narrow;
+    layernorm_forward(NULL, gated, t->xhat + narrow, t->rstd + from, j->work->o + narrow,
+                      theta + s->at[TRUNK_LN_G], theta + s->at[TRUNK_LN_B], R, s->C,
+                      TRUNK_LN_EPS);
+    gate_rows(t->map[MAP_GATE] + narrow, gated, R * s->C);
+    linear_forward(NULL, t->out_slope + wide, s->E, gated, s->C,
+                   theta + s->at[TRUNK_WO_W1], theta + s->at[TRUNK_WO_B1], R, s->C, s->E);
+    gelu_forward(NULL, t->out_active + wide, s->E, t->out_slope + wide, s->E, R, s->E);
+    linear_forward(NULL, y, s->C, t->out_active + wide, s->E, theta + s->at[TRUNK_WO_W2],
+                   theta + s->at[TRUNK_WO_B2], R, s->E, s->C);
+    dropout_part(y, narrow, R * s->C, j->dropout);
+}
+
+/* gated = ln g: d_gated becomes dln, and the gate's map gets dg g (1 - g). */
+static void gate_backward(const struct trunk_job *j, size_t from, size_t to)
+{
+    const struct trunk_shape *const s = j->s;
     const real *const ln_g = j->theta + s->at[TRUNK_LN_G];
     const real *const ln_b = j->theta + s->at[TRUNK_LN_B];
-    for (size_t r = block * ROWS; r < threads_block_end(block, s->R, ROWS); r++) {
+    for (size_t r = from; r < to; r++) {
         const real *const g = j->tape->map[MAP_GATE] + r * s->C;
         const real *const xhat = j->tape->xhat + r * s->C;
         real *const d_gated = j->work->d_gated + r * s->C;
@@ -240,31 +257,44 @@ static void gate_backward_rows(void *ctx, size_t block)
     }
 }
 
-/* From d_out, the gradient at y, to d_o. */
-static void output_backward(const struct trunk_job *j, struct threads *pool)
+/* From dy to d_out, the gradient before dropout, and to d_o. */
+static void output_backward(void *ctx, size_t from, size_t to)
+{
+    const struct trunk_job *const j = ctx;
+    const struct trunk_shape *const s = j->s;
+    const struct trunk_tape *const t = j->tape;
+    const struct trunk_work *const w = j->work;
+    const real *const theta = j->theta;
+    const size_t R = to - from, narrow = from * s->C, wide = from * s->E;
+    real *const d_out = w->d_out + narrow, *const d_active = w->d_out_active + wide;
+    memcpy(d_out, j->dy + narrow, R * s->C * sizeof *d_out);
+    dropout_part(d_out, narrow, R * s->C, j->dropout);
+    linear_input_gradient(NULL, d_active, s->E, d_out, s->C, theta + s->at[TRUNK_WO_W2],
+                          R, s->E, s->C);
+    gelu_backward(NULL, d_active, s->E, t->out_slope + wide, s->E, R, s->E);
+    linear_input_gradient(NULL, w->d_gated + narrow, s->C, d_active, s->E,
+                          theta + s->at[TRUNK_WO_W1], R, s->C, s->E);
+    gate_backward(j, from, to);
+    memset(w->d_o + narrow, 0, R * s->C * sizeof *w->d_o);
+    layernorm_backward_input(NULL, w->d_o + narrow, w->d_gated + narrow, t->xhat + narrow,
+                             t->rstd + from, theta + s->at[TRUNK_LN_G], R, s->C);
+}
+
+static void output_weights(const struct trunk_job *j, struct threads *pool)
 {
     const struct trunk_shape *const s = j->s;
     const struct trunk_tape *const t = j->tape;
     const struct trunk_work *const w = j->work;
-    struct trunk_job job = *j;
-    linear_backward_weights(pool, j->dtheta + s->at[TRUNK_WO_W2],
-                            j->dtheta + s->at[TRUNK_WO_B2], w->d_out, s->C, t->out_active,
-                            s->E, s->R, s->E, s->C);
-    memset(w->d_out_active, 0, s->R * s->E * sizeof *w->d_out_active);
-    linear_backward_input(pool, w->d_out_active, s->E, w->d_out, s->C,
-                          j->theta + s->at[TRUNK_WO_W2], s->R, s->E, s->C);
-    gelu_backward(pool, w->d_out_active, s->E, t->out_slope, s->E, s->R, s->E);
-    linear_backward_weights(pool, j->dtheta + s->at[TRUNK_WO_W1],
-                            j->dtheta + s->at[TRUNK_WO_B1], w->d_out_active, s->E,
-                            t->gated, s->C, s->R, s->C, s->E);
-    memset(w->d_gated, 0, s->R * s->C * sizeof *w->d_gated);
-    linear_backward_input(pool, w->d_gated, s->C, w->d_out_active, s->E,
-                          j->theta + s->at[TRUNK_WO_W1], s->R, s->C, s->E);
-    threads_run(pool, threads_blocks(s->R, ROWS), gate_backward_rows, &job);
-    memset(w->d_o, 0, s->R * s->C * sizeof *w->d_o);
-    layernorm_backward(pool, w->d_o, j->dtheta + s->at[TRUNK_LN_G],
-                       j->dtheta + s->at[TRUNK_LN_B], w->d_gated, t->xhat, t->rstd,
-                       j->theta + s->at[TRUNK_LN_G], s->R, s->C);
+    const struct linear_grad grads[] = {
+        {j->dtheta + s->at[TRUNK_WO_W2], j->dtheta + s->at[TRUNK_WO_B2], w->d_out, s->C,
+         t->out_active, s->E, s->R, s->E, s->C},
+        {j->dtheta + s->at[TRUNK_WO_W1], j->dtheta + s->at[TRUNK_WO_B1], w->d_out_active,
+         s->E, t->gated, s->C, s->R, s->C, s->E},
+    };
+    linear_backward_weights_of(pool, grads, sizeof grads / sizeof *grads);
+    layernorm_backward_weights(pool, j->dtheta + s->at[TRUNK_LN_G],
+                               j->dtheta + s->at[TRUNK_LN_B], w->d_gated, t->xhat, s->R,
+                               s->C);
 }
 
 /* ---- the whole --------------------------------------------------------------------- */
@@ -309,13 +339,18 @@ static void frwkv_forward(const struct mixer_call *call, const real *theta, cons
                           real *y, void *tape, void *work)
 {
     const struct trunk_shape s = trunk_shape(call->config, call->B, call->T);
-    const struct trunk_job j = {.s = &s, .theta = theta, .tape = tape, .work = work};
-    first_forward(&j, call->pool, x);
-    second_forward(&j, call->pool);
+    struct trunk_job j = {.s = &s,
+                          .theta = theta,
+                          .tape = tape,
+                          .work = work,
+                          .x = x,
+                          .y = y,
+                          .dropout = call->dropout};
+    threads_run(call->pool, threads_blocks(s.M, ROWS), bias_rows, &j);
+    threads_rows(call->pool, s.R, s.T, maps_forward, &j);
     const struct core_io io = core_io_of(&j, x);
     sequence_forward(call, theta + s.size, &io, j.tape->sequence, j.work->sequence);
-    output_forward(&j, call->pool, y);
-    dropout(call->pool, y, s.R * s.C, call->dropout);
+    threads_rows(call->pool, s.R, s.T, output_forward, &j);
 }
 
 static void frwkv_backward(const struct mixer_call *call, const real *theta,
@@ -323,18 +358,24 @@ static void frwkv_backward(const struct mixer_call *call, const real *theta,
                            void *tape, void *work)
 {
     const struct trunk_shape s = trunk_shape(call->config, call->B, call->T);
-    const struct trunk_job j = {
-        .s = &s, .theta = theta, .dtheta = dtheta, .tape = tape, .work = work};
-    real *const d_out = j.work->d_out;
-    memcpy(d_out, dy, s.R * s.C * sizeof *d_out);
-    dropout(call->pool, d_out, s.R * s.C, call->dropout);
-    output_backward(&j, call->pool);
+    struct trunk_job j = {.s = &s,
+                          .theta = theta,
+                          .dtheta = dtheta,
+                          .tape = tape,
+                          .work = work,
+                          .x = x,
+                          .dy = dy,
+                          .dx = dx,
+                          .dropout = call->dropout};
+    threads_rows(call->pool, s.R, s.T, output_backward, &j);
+    output_weights(&j, call->pool);
     const struct core_io io = core_io_of(&j, x);
     const struct core_grad grad = core_grad_of(&j, dx);
     sequence_backward(call, theta + s.size, dtheta + s.size, &io, &grad, j.tape->sequence,
                       j.work->sequence);
-    second_backward(&j, call->pool);
-    first_backward(&j, call->pool, x, dx);
+    threads_rows(call->pool, s.R, s.T, maps_backward, &j);
+    second_weights(&j, call->pool);
+    first_backward(&j, call->pool, x);
 }
 
 const struct trunk trunk_frwkv = {

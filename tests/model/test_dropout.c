@@ -54,6 +54,25 @@ static void is_a_function_of_its_arguments(void **state)
     }
 }
 
+/* Whatever part of a vector is asked for, it is what the whole would have there. */
+static void a_part_is_that_of_the_whole(void **state)
+{
+    (void)state;
+    static const size_t cuts[] = {0, 1, 3, 64, 65, 127, 448, 2047, 2048, 2049, 9999, N};
+    const struct dropout d = {.stream = {.seed = 1, .purpose = 2, .step = 3}, .p = 0.3};
+    ones(x);
+    dropout(NULL, x, N, &d);
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+        for (size_t j = i; j < sizeof cuts / sizeof *cuts; j++) {
+            const size_t first = cuts[i], n = cuts[j] - first;
+            ones(y);
+            dropout_part(y + first, first, n, &d);
+            assert_memory_equal(x + first, y + first, n * sizeof *x);
+            for (size_t k = 0; k < N; k++) /* and nothing beside it */
+                assert_true((k >= first && k < first + n) || y[k] == 1);
+        }
+}
+
 static void zero_is_identity(void **state)
 {
     (void)state;
@@ -69,6 +88,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drops_p_and_keeps_the_mean),
         cmocka_unit_test(is_a_function_of_its_arguments),
+        cmocka_unit_test(a_part_is_that_of_the_whole),
         cmocka_unit_test(zero_is_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
