@@ -101,11 +101,11 @@ static void check_first_window(enum model_group group)
 {
     enum { ROWS = 600, COLS = 3, TEST = 64 };
     struct grid grid = small_grid(ROWS, COLS, 1.0);
-    double load[ROWS];
-    for (size_t i = 0; i < ROWS; i++) {
+    double load[ROWS + TEST];
+    for (size_t i = 0; i < ROWS + TEST; i++)
         load[i] = i % 11 < 4 ? 1 : 0;
+    for (size_t i = 0; i < ROWS; i++)
         grid.values[i * COLS] += 3 * load[i];
-    }
     struct err err = {0};
     grid.covariates = covariates_new(&grid, TEST);
     assert_ok(covariates_add_always(grid.covariates, "load", "load", load, &err), &err);
