@@ -48,7 +48,7 @@
 
 /* What the series of one group (of a joint model all, else one) have in common. */
 struct follow_common {
-    double series;
+    double series;             /* how many */
     double due[MODEL_BUCKETS]; /* matured, not yet settled */
     double widening[MODEL_BUCKETS];
     double factor[MODEL_BUCKETS]; /* exp(widening) */
@@ -59,13 +59,14 @@ struct follow {
     size_t reach;                /* a residual serves so many knots on both sides, too */
     size_t begun;                /* origins put aside so far */
     size_t known[MODEL_BUCKETS]; /* of them matured */
-    double widening[MODEL_BUCKETS], factor[MODEL_BUCKETS]; /* its own */
-    struct follow_common *common;                          /* borrowed */
-    unsigned char *bucket; /* (knots); owned, as all below */
-    size_t *count;         /* (knots) numbers in the lists */
-    uint32_t *row;         /* (kept) */
-    float *residuals;      /* (kept, knots), NaN missing */
-    float *sorted;         /* (knots, kept (2 reach + 1)) */
+    double widening[MODEL_BUCKETS]; /* its own */
+    double factor[MODEL_BUCKETS];   /* exp(widening) */
+    struct follow_common *common;   /* borrowed */
+    unsigned char *bucket;          /* (knots); owned, and all below */
+    size_t *count;                  /* (knots) numbers in the lists */
+    uint32_t *row;                  /* (kept) */
+    float *residuals;               /* (kept, knots), NaN missing */
+    float *sorted;                  /* (knots, kept (2 reach + 1)) */
 };
 
 /*

@@ -127,24 +127,21 @@ static struct column look_up(const struct model *m, const struct forecaster_work
     }
     c.effect = effects_mask(&m->effects, c.series) != 0;
     c.missing = 1 - (double)recent / (double)m->spec.lookback;
-    const bool known = c.series < m->series;
-    if (known) {
+    const size_t lately = rows < m->spread_rows ? rows : m->spread_rows;
+    const double *const newest = values + (rows - lately) * tail->cols;
+    if (c.series < m->series) {
         c.mean = m->mean[c.series];
         c.sd = m->sd[c.series];
-    } else {
-        panel_scale(values, rows, tail->cols, &c.mean, &c.sd);
+        c.unit = c.sd * spread_of(newest, lately, tail->cols, c.sd);
+        return c;
     }
-    const size_t lately = rows < m->spread_rows ? rows : m->spread_rows;
-    c.unit =
-        c.sd * spread_of(values + (rows - lately) * tail->cols, lately, tail->cols, c.sd);
-    if (!known) {
-        const size_t wish = m->season + m->spec.horizon;
-        const size_t enough = wish < w->rows ? wish : w->rows;
-        double mean;
-        const double deviation = panel_deviation(values, rows, tail->cols, &mean);
-        if (seen < enough || deviation == 0)
-            c.unit = newcomer_unit(&w->newcomer, mean, deviation, seen, enough);
-    }
+    const size_t wish = m->season + m->spec.horizon;
+    const size_t enough = wish < w->rows ? wish : w->rows;
+    const double deviation = panel_deviation(values, rows, tail->cols, &c.mean);
+    c.sd = deviation > 0 ? deviation : 1;
+    c.unit = seen < enough || deviation == 0
+                 ? newcomer_unit(&w->newcomer, c.mean, deviation, seen, enough)
+                 : c.sd * spread_of(newest, lately, tail->cols, c.sd);
     return c;
 }
 

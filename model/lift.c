@@ -41,11 +41,16 @@ static real *lane_series(const struct lift *lift, size_t lane)
 
 /* ---- spectrum ---------------------------------------------------------------------- */
 
+static size_t first_of(const struct lift_job *j, size_t lane)
+{
+    return threads_part(j->R, lane, LANES);
+}
+
 static void forward_lane(void *ctx, size_t lane)
 {
     const struct lift_job *const j = ctx;
     const size_t L = j->lift->L, F = j->lift->F;
-    for (size_t r = j->R * lane / LANES; r < j->R * (lane + 1) / LANES; r++)
+    for (size_t r = first_of(j, lane); r < first_of(j, lane + 1); r++)
         fft_forward(j->lift->plan, j->out_re + r * F, j->out_im + r * F, j->z + r * L,
                     lane_work(j->lift, lane));
 }
@@ -61,7 +66,7 @@ static void backward_lane(void *ctx, size_t lane)
 {
     const struct lift_job *const j = ctx;
     const size_t L = j->lift->L, F = j->lift->F;
-    for (size_t r = j->R * lane / LANES; r < j->R * (lane + 1) / LANES; r++)
+    for (size_t r = first_of(j, lane); r < first_of(j, lane + 1); r++)
         fft_forward_adjoint(j->lift->plan, j->dz + r * L, j->in_re + r * F,
                             j->in_im + r * F, lane_work(j->lift, lane));
 }
@@ -81,7 +86,7 @@ static void join_lane(void *ctx, size_t lane)
     const struct lift *const lift = j->lift;
     const size_t L = lift->L, F = lift->F, D = lift->D;
     real *const series = lane_series(lift, lane);
-    for (size_t r = j->R * lane / LANES; r < j->R * (lane + 1) / LANES; r++)
+    for (size_t r = first_of(j, lane); r < first_of(j, lane + 1); r++)
         for (size_t d = 0; d < D; d++) {
             const size_t bins = (r * D + d) * F;
             const real *const z = j->z ? j->z + r * L : NULL;
@@ -107,7 +112,7 @@ static void join_backward_lane(void *ctx, size_t lane)
     const struct lift *const lift = j->lift;
     const size_t L = lift->L, F = lift->F, D = lift->D;
     real *const series = lane_series(lift, lane);
-    for (size_t r = j->R * lane / LANES; r < j->R * (lane + 1) / LANES; r++)
+    for (size_t r = first_of(j, lane); r < first_of(j, lane + 1); r++)
         for (size_t d = 0; d < D; d++) {
             const size_t bins = (r * D + d) * F;
             for (size_t t = 0; t < L; t++)

@@ -214,8 +214,8 @@ struct model;
  * (model/effect.h: a series uses those that helped on its past).  One value that leaps
  * away from its series is taken as missing, here as in model_forecast() (model/leap.h).
  * NULL on failure: ERR_CONFLICT says how many steps there are and are needed,
- * ERR_CANCELLED, ERR_NO_MEMORY.  With too little history for training, but enough for the others, the
- * model holds candidates without training and its report says so.
+ * ERR_CANCELLED, ERR_NO_MEMORY.  With too little history for training, but enough for the
+ * others, the model holds candidates without training and its report says so.
  */
 struct model *model_train(const struct grid *grid, const struct model_spec *spec,
                           const struct model_hooks *hooks, struct err *err)

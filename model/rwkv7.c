@@ -201,9 +201,8 @@ HOT static void forward_lane(void *ctx, size_t lane)
 {
     const struct heads *const j = ctx;
     real *const scratch = j->work->lanes + lane * j->work->lane_size;
-    const size_t slices = j->call->B * j->H;
-    for (size_t slice = slices * lane / LANES; slice < slices * (lane + 1) / LANES;
-         slice++)
+    const size_t slices = j->call->B * j->H, end = threads_part(slices, lane + 1, LANES);
+    for (size_t slice = threads_part(slices, lane, LANES); slice < end; slice++)
         if (j->N == 16) /* as the preset has it */
             head_forward(j, 16, slice / j->H, slice % j->H, scratch);
         else
@@ -337,9 +336,8 @@ HOT static void backward_lane(void *ctx, size_t lane)
 {
     const struct heads *const j = ctx;
     real *const scratch = j->work->lanes + lane * j->work->lane_size;
-    const size_t slices = j->call->B * j->H;
-    for (size_t slice = slices * lane / LANES; slice < slices * (lane + 1) / LANES;
-         slice++)
+    const size_t slices = j->call->B * j->H, end = threads_part(slices, lane + 1, LANES);
+    for (size_t slice = threads_part(slices, lane, LANES); slice < end; slice++)
         if (j->N == 16)
             head_backward(j, 16, slice / j->H, slice % j->H, scratch);
         else

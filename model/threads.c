@@ -188,7 +188,7 @@ void threads_run(struct threads *pool, size_t blocks, threads_job *job, void *ct
     atomic_store(&pool->ctx, ctx);
     atomic_store(&pool->left, (uint32_t)blocks);
     for (size_t i = 0, from = 0, end; i < pool->count; i++, from = end) {
-        end = blocks * (i + 1) / pool->count;
+        end = threads_part(blocks, i + 1, pool->count);
         atomic_store(&pool->share[i].end, (uint32_t)end);
         atomic_store(&pool->share[i].ticket, (uint64_t)number << 32 | (end - from));
     }

@@ -48,4 +48,11 @@ static inline size_t threads_block_end(size_t block, size_t count, size_t size)
     return end < count ? end : count;
 }
 
+/* The first of `count` things in a part of `parts`, as equal as can be.  Parts lie side by
+ * side, and so do those of a thread: it meets the same things in job after job. */
+static inline size_t threads_part(size_t count, size_t part, size_t parts)
+{
+    return count * part / parts;
+}
+
 #endif
