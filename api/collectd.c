@@ -164,7 +164,7 @@ static void answer(const struct intake *in, struct reply *reply)
         page_add(&page,
                  "%s; %" PRIu64 " of %" PRIu64
                  " values were refused, the rest is stored\n",
-                 in->why.msg, in->refused, in->received);
+                 in->why.msg, in->refused, in->refused + in->taken);
     else
         page_add(&page, "stored\n");
     say(reply, in->refused ? 400 : 200, &page);

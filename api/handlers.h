@@ -11,7 +11,7 @@
 request_handler samples_post, samples_get, import_post, series_get;
 request_push import_push;
 
-/* remote_write.c, influx.c, collectd.c, opentsdb.c */
+/* remote_write.c, influx.c, influx_query.c, collectd.c, opentsdb.c */
 request_handler remote_write_post, collectd_post, opentsdb_post;
 request_handler influx_write_post, influx_v2_write_post, influx_query;
 request_handler influx_ping_get, influx_health_get;

@@ -25,6 +25,7 @@
 #include "api/server.h"
 #include "api/standing.h"
 #include "api/events.h"
+#include "api/influx.h"
 #include "api/stream.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -339,6 +340,7 @@ static void api_free(struct api *api)
     metrics_free(api->metrics);
     crossings_cache_free(api->crossings);
     standings_free(api->standings);
+    influx_databases_free(api->databases);
     pthread_cond_destroy(&api->watch_wake);
     pthread_cond_destroy(&api->ended);
     pthread_mutex_destroy(&api->lock);
@@ -360,6 +362,7 @@ struct api *api_start(const struct api_config *config, struct err *err)
     api->metrics = metrics_new();
     api->crossings = crossings_cache_new();
     api->standings = standings_new();
+    api->databases = influx_databases_new();
     pthread_mutex_init(&api->lock, NULL);
     pthread_cond_init(&api->ended, NULL);
     pthread_cond_init(&api->watch_wake, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * InfluxDB's ways in: POST /write (version 1), POST /api/v2/write, and what clients ask
- * before they write: /ping, /health, /query for the databases.
+ * before they write: /ping, /health; /query is influx_query.c.
  *
  * Any database or bucket is taken and becomes the label db.  Version 1 stores the good
  * lines of a request and answers 400 for the others; version 2 refuses a request that has
@@ -9,7 +9,6 @@
  */
 #include "api/handlers.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +19,10 @@
 #include "api/server.h"
 #include "base/mem.h"
 
-/* The last 1.x: what we speak.  Clients look for the header. */
-static const char spoken[] = "1.8.10";
+void influx_version(struct reply *reply)
+{
+    reply_header(reply, "X-Influxdb-Version", "1.8.10"); /* the last 1.x: what we speak */
+}
 
 /* ---- errors -------------------------------------------------------------------------- */
 
@@ -49,7 +50,7 @@ static void say_v1(struct reply *reply, unsigned status, const char *text)
 {
     reply_json(reply, status, json_pack("{s:o}", "error", json_text(text)),
                DIGITS_DOUBLE);
-    reply_header(reply, "X-Influxdb-Version", spoken);
+    influx_version(reply);
     reply_header(reply, "X-Influxdb-Error", text);
 }
 
@@ -59,7 +60,7 @@ static void say_v2(struct reply *reply, unsigned status, const char *code,
     reply_json(reply, status,
                json_pack("{s:s, s:o}", "code", code, "message", json_text(text)),
                DIGITS_DOUBLE);
-    reply_header(reply, "X-Influxdb-Version", spoken);
+    influx_version(reply);
 }
 
 void influx_refuse_v1(struct reply *reply, const struct err *err)
@@ -80,7 +81,7 @@ void influx_refuse_v2(struct reply *reply, const struct err *err)
 static void no_content(struct reply *reply)
 {
     reply->status = 204;
-    reply_header(reply, "X-Influxdb-Version", spoken);
+    influx_version(reply);
     reply_header(reply, "X-Influxdb-Build", "frwkvd");
 }
 
@@ -153,7 +154,7 @@ static void answer_v2(const struct intake *in, struct reply *reply)
     }
     char *const text = mem_printf("partial write: %s; %" PRIu64 " of %" PRIu64
                                   " values were refused, the rest is stored",
-                                  in->why.msg, in->refused, in->received);
+                                  in->why.msg, in->refused, in->refused + in->taken);
     say_v2(reply, 422, "unprocessable entity", text);
     free(text);
 }
@@ -191,35 +192,5 @@ int influx_health_get(struct request *req, struct reply *reply, struct err *err)
                          pass ? "pass" : "fail", "version", req->api->config.version),
                DIGITS_DOUBLE);
     reply->retry_after_s = pass ? 0 : 2;
-    return HANDLED;
-}
-
-/* Whether a statement begins with these words. */
-static bool begins(const char *statement, const char *words)
-{
-    while (isspace((unsigned char)*statement))
-        statement++;
-    return !strncasecmp(statement, words, strlen(words));
-}
-
-int influx_query(struct request *req, struct reply *reply, struct err *err)
-{
-    if (query_form(req, err))
-        return -1;
-    const char *const given = query_text(req, "q");
-    const char *const q = given ? given : "";
-    const bool create = begins(q, "CREATE DATABASE ") || begins(q, "CREATE RETENTION ");
-    if (!create && !begins(q, "SHOW DATABASES"))
-        return err_set(err, ERR_INVALID,
-                       "q: must be CREATE DATABASE or SHOW DATABASES: forecasts and "
-                       "samples are read at /v1");
-    /* None is listed: whoever misses its own creates it, and that is always granted. */
-    json_t *const result = json_pack("{s:i}", "statement_id", 0);
-    if (!create)
-        json_object_set_new(
-            result, "series",
-            json_pack("[{s:s, s:[s]}]", "name", "databases", "columns", "name"));
-    reply_json(reply, 200, json_pack("{s:[o]}", "results", result), DIGITS_DOUBLE);
-    reply_header(reply, "X-Influxdb-Version", spoken);
     return HANDLED;
 }

@@ -117,7 +117,6 @@ int intake_store(struct request *req, struct intake *in, intake_answer *answer,
     struct store_batch *const batch = in->batch;
     in->answer = answer;
     in->taken = store_batch_size(batch);
-    in->received = intake_received(in);
     if (in->taken == 0) {
         count_rejected(req, in);
         answer(in, reply);

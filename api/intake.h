@@ -21,9 +21,9 @@ struct intake {
     struct store_batch *batch;
     int64_t now_ms, future_max_ms; /* as in rules.h */
     uint64_t rejected[REJECT_COUNT];
-    uint64_t refused;         /* of them, those that break a rule of ours */
-    struct err why;           /* the first of these */
-    uint64_t received, taken; /* in all; handed to the store.  Known when answering */
+    uint64_t refused; /* of them, those that break a rule of ours */
+    struct err why;   /* the first of these */
+    uint64_t taken;   /* handed to the store; known when answering */
     enum dialect dialect;
     void (*answer)(const struct intake *in, struct reply *reply);
 };
@@ -46,10 +46,10 @@ void intake_add(struct intake *in, uint32_t series, int64_t time_ms, double valu
 /* Samples that break a rule. */
 void intake_refuse(struct intake *in, enum reject_reason reason, uint64_t samples,
                    const struct err *why);
-/* Samples that are none, for a reason that is the protocol's own. */
+/* What is no sample, for a reason that is the protocol's own. */
 void intake_pass_over(struct intake *in, enum reject_reason reason, uint64_t samples);
 
-/* Samples that arrived so far. */
+/* What arrived so far. */
 uint64_t intake_received(const struct intake *in);
 
 /*

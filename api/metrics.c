@@ -24,8 +24,8 @@ enum { ROUTES_MAX = 128 };
 static const char *const dialect_words[DIALECT_COUNT] = {
     "json", "csv", "remote_write", "influx", "collectd", "opentsdb"};
 static const char *const reason_words[REJECT_COUNT] = {
-    "invalid", "future", "conflict",   "busy",
-    "store",   "stale",  "not_finite", "not_number"};
+    "invalid", "future",     "conflict",   "busy",     "store",
+    "stale",   "not_finite", "not_number", "exemplar", "metadata"};
 /* Statuses we answer with; 0 is a client that went away, the last any other. */
 static const unsigned statuses[] = {0,   200, 201, 202, 204, 400, 401, 404,
                                     405, 409, 413, 415, 422, 500, 503, 999};

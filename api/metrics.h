@@ -40,7 +40,9 @@ enum reject_reason {
     REJECT_STORE,      /* the store could not keep it */
     REJECT_STALE,      /* a marker of Prometheus: the series has ended */
     REJECT_NOT_FINITE, /* NaN or infinite, which some protocols send for "no value" */
-    REJECT_NOT_NUMBER, /* text where a protocol allows it */
+    REJECT_NOT_NUMBER, /* text or a native histogram, where a protocol allows it */
+    REJECT_EXEMPLAR,   /* Prometheus': a trace beside a sample */
+    REJECT_METADATA,   /* Prometheus': type and help of a metric */
     REJECT_COUNT,
 };
 

@@ -148,7 +148,7 @@ static void answer(const struct intake *in, struct reply *reply)
     }
     char *const text = mem_printf("%s; %" PRIu64 " of %" PRIu64
                                   " points were refused, the rest is stored",
-                                  in->why.msg, in->refused, in->received);
+                                  in->why.msg, in->refused, in->refused + in->taken);
     say(reply, 400, text);
     free(text);
 }
@@ -156,9 +156,8 @@ static void answer(const struct intake *in, struct reply *reply)
 /* With ?summary or ?details. */
 static void answer_summary(const struct intake *in, struct reply *reply)
 {
-    json_t *const summary =
-        json_pack("{s:I, s:I}", "success", (json_int_t)(in->received - in->refused),
-                  "failed", (json_int_t)in->refused);
+    json_t *const summary = json_pack("{s:I, s:I}", "success", (json_int_t)in->taken,
+                                      "failed", (json_int_t)in->refused);
     if (in->refused)
         json_object_set_new(summary, "errors",
                             json_pack("[{s:o}]", "error", json_text(in->why.msg)));

@@ -64,7 +64,7 @@ static void add_label(struct label_set *set, struct wire label, struct err *why)
 
 /* What there is of a series beside its labels. */
 struct content {
-    size_t samples, histograms;
+    size_t samples, exemplars, histograms;
     struct wire first; /* sample, and all behind it */
 };
 
@@ -83,6 +83,8 @@ static int read_labels(struct wire series, char name[static LABELS_TEXT_MAX],
         if (wire_is(&field, 2, WIRE_BYTES)) {
             if (++content->samples == 1)
                 content->first = at;
+        } else if (wire_is(&field, 3, WIRE_BYTES)) {
+            content->exemplars++;
         } else if (wire_is(&field, 4, WIRE_BYTES)) {
             content->histograms++;
         } else if (wire_is(&field, 1, WIRE_BYTES) && why->code == ERR_NONE) {
@@ -127,8 +129,8 @@ static int read_series(struct wire series, size_t number, struct intake *in,
     why.code = ERR_NONE; /* the rest is large, and this runs a million times a second */
     if (read_labels(series, name, &content, &why) < 0)
         return malformed("time series", err);
-    if (content.histograms)
-        intake_pass_over(in, REJECT_NOT_NUMBER, content.histograms);
+    intake_pass_over(in, REJECT_EXEMPLAR, content.exemplars);
+    intake_pass_over(in, REJECT_NOT_NUMBER, content.histograms);
     if (why.code) {
         err_prefix(&why, "timeseries[%zu]", number);
         intake_refuse(in, REJECT_INVALID, content.samples, &why);
@@ -150,7 +152,10 @@ int remote_write_read(const char *bytes, size_t len, struct intake *in, struct e
     struct wire_field field;
     int more;
     for (size_t number = 0; (more = wire_next(&request, &field)) > 0;)
-        if (wire_is(&field, 1, WIRE_BYTES) && read_series(field.bytes, number++, in, err))
+        if (wire_is(&field, 3, WIRE_BYTES))
+            intake_pass_over(in, REJECT_METADATA, 1);
+        else if (wire_is(&field, 1, WIRE_BYTES) &&
+                 read_series(field.bytes, number++, in, err))
             return -1;
     return more < 0 ? malformed("field", err) : 0;
 }
@@ -186,7 +191,7 @@ static void answer(const struct intake *in, struct reply *reply)
     }
     page_add(&page,
              "%s; %" PRIu64 " of %" PRIu64 " samples were refused, the rest is stored\n",
-             in->why.msg, in->refused, in->received);
+             in->why.msg, in->refused, in->refused + in->taken);
     say(reply, 400, &page);
 }
 

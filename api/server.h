@@ -16,6 +16,7 @@
 struct MHD_Daemon;
 struct crossings_cache;
 struct standings;
+struct influx_databases;
 struct events;
 struct request;
 
@@ -26,6 +27,7 @@ struct api {
     struct events *events;
     struct crossings_cache *crossings;
     struct standings *standings;
+    struct influx_databases *databases;
     struct workers *intake; /* takes samples: many senders must not hold up queries */
     struct MHD_Daemon *daemon;
     int port;

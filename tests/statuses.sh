@@ -49,13 +49,13 @@ query: /api/v1/query and those beside it
   503 | timeout: workers busy, or not done in time | api/test_statuses.c | test_busy
   503 | shutting down | api/test_statuses.c | test_stopping
 influx_v1: /write, /query, /ping
-  200 | the handshakes of /query | api/test_influx.c | test_handshakes
+  200 | the handshakes of /query | api/test_influx.c | test_databases
   204 | stored | api/test_influx.c | test_lines
   204 | any database is there, never 404 | api/test_influx.c | test_statuses
   204 | a ping | api/test_influx.c | test_handshakes
   400 | partial write: a line that cannot be read | api/test_influx.c | test_bad_lines
   400 | partial write: a value that cannot be stored | api/test_influx.c | test_refused_values
-  400 | a query that asks for more | api/test_influx.c | test_handshakes
+  400 | a query that asks for more | api/test_influx.c | test_other_statements
   401 | no credentials, or wrong ones | api/test_statuses.c | test_refused_by_head
   401 | wrong ones in the URL | api/test_login.c | test_elsewhere
   405 | another method | api/test_influx.c | test_statuses

@@ -44,9 +44,9 @@ static inline void assert_books_close(const struct fixture *f, const char *diale
                                       long want)
 {
     static const char *const results[] = {"stored", "replaced", "duplicate"};
-    static const char *const reasons[] = {"invalid",    "future",    "conflict",
-                                          "busy",       "store",     "stale",
-                                          "not_finite", "not_number"};
+    static const char *const reasons[] = {
+        "invalid", "future",     "conflict",   "busy",     "store",
+        "stale",   "not_finite", "not_number", "exemplar", "metadata"};
     char labels[60];
     long sum = 0;
     for (size_t i = 0; i < sizeof results / sizeof *results; i++)

@@ -245,26 +245,90 @@ static void test_handshakes(void **state)
     assert_status(a, 200);
     assert_string_equal(member(&a, "status"), "pass");
     answer_fini(&a);
-    static const char *const created = "{\"results\":[{\"statement_id\":0}]}\n";
-    a = post(f, "/query?q=create%20database+%22x%22&db=", "");
-    assert_status(a, 200);
-    assert_string_equal(a.body, created);
+}
+
+/* What the shell asks, and what it makes USE of. */
+static void test_databases(void **state)
+{
+    struct fixture *const f = *state;
+    static const char *const policies = "\"series\":[{\"columns\":[\"name\",\"default\"],"
+                                        "\"values\":[[\"autogen\",true]]}]";
+    static const struct {
+        const char *method, *path, *body, *results;
+    } cases[] = {
+        {"GET", "/query?q=SHOW+DATABASES", "", "[[\"stored\"]]"},
+        {"POST", "/query?q=create%20database+%22x%20y%22&db=", "", NULL},
+        {"POST", "/query", "q=CREATE+DATABASE%20y+WITH+DURATION+1d;&db=%", NULL},
+        {"POST", "/query", "q=CREATE+DATABASE%20y", NULL},
+        {"GET", "/query?q=%20show+databases%20;", "", "[[\"x y\"],[\"y\"],[\"stored\"]]"},
+    };
+    struct answer a = write_v1(f, "?db=stored", "m v=1,w=2");
+    assert_status(a, 204);
     answer_fini(&a);
-    a = post(f, "/query", "q=CREATE+DATABASE%20x&db=%");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        a = ask(f, cases[i].method, cases[i].path, "", cases[i].body,
+                strlen(cases[i].body));
+        assert_status(a, 200);
+        assert_non_null(strstr(a.head, "X-Influxdb-Version: 1.8"));
+        char *const want =
+            cases[i].results
+                ? mem_printf(",\"series\":[{\"name\":\"databases\",\"columns\":"
+                             "[\"name\"],\"values\":%s}]",
+                             cases[i].results)
+                : mem_text("");
+        char *const whole = mem_printf("{\"results\":[{\"statement_id\":0%s}]}\n", want);
+        assert_string_equal(a.body, whole);
+        answer_fini(&a);
+        free(whole);
+        free(want);
+    }
+    a = get(f, "/query?q=SHOW+RETENTION+POLICIES+ON+%22x%22;show+retention+policies");
     assert_status(a, 200);
-    assert_string_equal(a.body, created);
+    char *const both = mem_printf("{\"results\":[{\"statement_id\":0,%s},"
+                                  "{\"statement_id\":1,%s}]}\n",
+                                  policies, policies);
+    assert_string_equal(a.body, both);
+    free(both);
     answer_fini(&a);
-    a = get(f, "/query?q=SHOW+DATABASES");
-    assert_status(a, 200);
-    assert_non_null(strstr(a.body, "\"name\":\"databases\",\"columns\":[\"name\"]"));
-    answer_fini(&a);
-    a = get(f, "/query?q=SELECT+1");
-    assert_status(a, 400);
+}
+
+/* What it has no answer to is said, the rest of a request too. */
+static void test_other_statements(void **state)
+{
+    struct fixture *const f = *state;
+    static const char *const queries[] = {
+        "",
+        "q=",
+        "q=SELECT+1",
+        "q=SHOW+MEASUREMENTS",
+        "q=SHOW+DATABASESX",
+        "q=SHOW+DATABASES+LIMIT+1",
+        "q=SHOW+DATABASES%0aUSE+x",
+        "q=SHOW+DATABASES;SELECT+1",
+        "q=SHOW+RETENTION+POLICIES+ON",
+        "q=CREATE+DATABASE",
+        "q=CREATE+DATABASE+%22x",
+        "q=CREATE+DATABASE+%22%ff%22",
+        "q=CREATE%00",
+    };
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+        struct answer a = post(f, "/query", queries[i]);
+        assert_status(a, 400);
+        if (strncmp(member(&a, "error"), "q: ", 3) && !strstr(queries[i], "%00"))
+            fail_msg("%s: %s", queries[i], member(&a, "error"));
+        answer_fini(&a);
+    }
+    struct answer a = post(f, "/query", "q=SELECT+1");
     assert_non_null(strstr(member(&a, "error"), "q: must be CREATE DATABASE"));
+    assert_non_null(strstr(member(&a, "error"), "/v1/forecasters"));
     answer_fini(&a);
-    a = post(f, "/query", "q=CREATE%00");
-    assert_status(a, 400);
-    answer_fini(&a);
+    for (int i = 0; i <= 1000; i++) {
+        char query[60];
+        snprintf(query, sizeof query, "q=CREATE+DATABASE+many_%d", i);
+        a = post(f, "/query", query);
+        assert_status(a, i < 1000 ? 200 : 400);
+        answer_fini(&a);
+    }
 }
 
 int main(void)
@@ -273,7 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_lines),          CASE(test_precision), CASE(test_bad_lines),
         CASE(test_refused_values), CASE(test_v2),        CASE(test_statuses),
-        CASE(test_handshakes),
+        CASE(test_handshakes),     CASE(test_databases), CASE(test_other_statements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

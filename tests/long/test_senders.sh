@@ -6,7 +6,7 @@
 # what runs here.
 . "$(dirname "$0")/../e2e/lib.sh"
 
-for program in prometheus vmagent influx collectd node npm; do
+for program in prometheus vmagent influx collectd node npm script; do
     command -v $program >/dev/null || { echo "skip all needs $program"; exit 77; }
 done
 
@@ -157,6 +157,30 @@ check "influx: INSERT is here" [ "$(held 'cpu_usage{db="fleet",host="web-1"}')" 
 influx -host 127.0.0.1 -port "$port" -database fleet -execute 'INSERT bad line here' >"$tmp/bad" 2>&1
 check "influx: a bad line is shown" grep -q "partial write: unable to parse 'bad line here': invalid field format" "$tmp/bad"
 check "influx: and counted" [ "$(counter influx reason invalid)" = 1 ]
+# Typed at a terminal, each line once the prompt is there again.
+typed() {
+    for tries in $(seq 50); do
+        [ "$(grep -o '> ' "$tmp/shell" | wc -l)" -le "$prompts" ] || break
+        sleep 0.1
+    done
+    prompts=$((prompts + 1))
+    printf '%s\r' "$1"
+}
+type_all() {
+    prompts=0
+    for line in 'SHOW DATABASES' 'USE nope' 'CREATE DATABASE "new one"' 'USE "new one"' 'INSERT cpu,host=a usage=1' \
+        'USE fleet' 'USE fleet.autogen' 'SELECT * FROM cpu' exit; do typed "$line"; done
+}
+: >"$tmp/shell"
+type_all | TERM=dumb script -qfec "influx -host 127.0.0.1 -port $port" /dev/null >>"$tmp/shell" 2>&1
+body=$(cat "$tmp/shell")
+check "influx shell: it lists databases" grep -q '^pirates' "$tmp/shell"
+check "influx shell: USE of one that is not there is refused" grep -q "Database nope doesn't exist" "$tmp/shell"
+check "influx shell: USE of one just created" grep -q 'Using database new one' "$tmp/shell"
+check "influx shell: INSERT goes there" [ "$(held 'cpu_usage{db="new one",host="a"}')" = "1 1" ]
+check "influx shell: USE of one that holds something" grep -q 'Using database fleet' "$tmp/shell"
+check "influx shell: and its retention policy" grep -q 'Using retention policy autogen' "$tmp/shell"
+check "influx shell: a query is told where to read" grep -q 'ERR: q: must be .*/v1/samples' "$tmp/shell"
 check "influx: the accounting closes" accounts_close
 
 cat >"$tmp/client.py" <<'PY'
@@ -165,8 +189,8 @@ from influxdb import InfluxDBClient
 from influxdb.exceptions import InfluxDBClientError
 client = InfluxDBClient("127.0.0.1", int(sys.argv[1]), sys.argv[2], sys.argv[3], "py", gzip=True)
 assert client.ping().startswith("1.8")
-assert client.get_list_database() == []
 client.create_database("py")
+assert {"name": "py"} in client.get_list_database()
 points = [{"measurement": "m", "tags": {"host": "a b,c=d"}, "time": i * 10**9,
            "fields": {"f": i / 8, "i": i, "ok": True, "s": "text"}} for i in range(1000)]
 assert client.write_points(points, batch_size=300)
