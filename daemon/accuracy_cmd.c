@@ -30,25 +30,10 @@ struct wish {
     bool json, quiet;
 };
 
-static double figure(const json_t *row, const char *key)
-{
-    const json_t *const value = json_object_get(row, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
 static void add_number(struct table *t, const json_t *row, const char *key)
 {
     char text[NUMBER_TEXT_SIZE];
-    table_add(t, "%s", number_text(figure(row, key), text));
-}
-
-static void add_share(struct table *t, const json_t *row, const char *key)
-{
-    const double share = figure(row, key);
-    if (isnan(share))
-        table_add(t, "-");
-    else
-        table_add(t, "%.1f %%", 100 * share);
+    table_add(t, "%s", number_text(client_number(row, key), text));
 }
 
 static void print_rows(const json_t *answer)
@@ -66,13 +51,13 @@ static void print_rows(const json_t *answer)
         table_add(t, "%s", series ? series : "(all)");
         table_add(t, "%s",
                   json_is_integer(bucket) && part >= 0 && part < 4 ? parts[part] : "all");
-        table_add(t, "%.0f", figure(row, "values"));
+        table_add_number(t, 0, client_number(row, "values"));
         add_number(t, row, "mae");
         add_number(t, row, "bias");
         add_number(t, row, "mase");
         add_number(t, row, "wql");
-        add_share(t, row, "coverage");
-        add_share(t, row, "nominal");
+        table_add_percent(t, 1, client_number(row, "coverage"));
+        table_add_percent(t, 1, client_number(row, "nominal"));
     }
     if (i == 0)
         puts("Nothing that was issued has come to pass yet.");

@@ -108,24 +108,16 @@ static void print_table(const struct model_report *report)
         const struct model_figure *const f = &report->figures[i];
         table_add(t, "%s", f->candidate);
         table_add(t, "%s", training_bucket(f->bucket));
-        table_add(t, "%.4f", f->mse);
-        table_add(t, "%.4f", f->mae);
-        table_add(t, "%.3f", f->mase);
-        table_add(t, "%.4f", f->wql);
-        table_add(t, "%.1f %%", 100 * f->coverage80);
-        table_add(t, "%.1f", f->seconds);
+        table_add_number(t, 4, f->mse);
+        table_add_number(t, 4, f->mae);
+        table_add_number(t, 3, f->mase);
+        table_add_number(t, 4, f->wql);
+        table_add_percent(t, 1, f->coverage80);
+        table_add_number(t, 1, f->seconds);
         table_add(t, "%zu", f->params);
     }
     table_print(t, stdout);
     table_free(t);
-}
-
-static void add_percent(struct table *t, int digits, double share)
-{
-    if (isnan(share))
-        table_add(t, "-");
-    else
-        table_add(t, "%.*f %%", digits, 100 * share);
 }
 
 /* Who serves each series where, how much smaller its error was than the seasonal naive's,
@@ -142,8 +134,8 @@ static void print_series(const struct model_report *report, const struct grid *g
             const struct model_champion *const c =
                 &report->champions[s * MODEL_BUCKETS + b];
             table_add(t, "%s", c->candidate);
-            add_percent(t, 0, c->skill);
-            add_percent(t, 1, c->coverage80);
+            table_add_percent(t, 0, c->skill);
+            table_add_percent(t, 1, c->coverage80);
         }
     }
     table_print(t, stdout);

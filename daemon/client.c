@@ -2,6 +2,7 @@
 #include "daemon/client.h"
 
 #include <curl/curl.h>
+#include <math.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -331,6 +332,12 @@ const char *client_text(const json_t *object, const char *key)
 {
     const char *const text = json_string_value(json_object_get(object, key));
     return text ? text : "";
+}
+
+double client_number(const json_t *object, const char *key)
+{
+    const json_t *const value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
 
 char *client_with(struct client *client, char *path, const char *key, const char *value)

@@ -52,6 +52,8 @@ void client_print(const json_t *answer, int digits);
 
 /* The text under a key of an answer, or "". */
 const char *client_text(const json_t *object, const char *key);
+/* The number there, or NaN. */
+double client_number(const json_t *object, const char *key);
 
 /* Sends a file as it is read, not held in memory.  sent(ctx, bytes) now and then. */
 json_t *client_upload(struct client *client, const char *path, const char *type,

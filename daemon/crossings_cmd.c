@@ -37,13 +37,9 @@ static void add_time(struct table *t, const json_t *one, const char *quantile)
 
 static void add_record(struct table *t, const json_t *record)
 {
-    const json_t *const rate = json_object_get(record, "false_alarm_rate");
     table_add(t, "%" JSON_INTEGER_FORMAT,
               json_integer_value(json_object_get(record, "answers")));
-    if (json_is_number(rate))
-        table_add(t, "%.1f %%", 100 * json_number_value(rate));
-    else
-        table_add(t, "-");
+    table_add_percent(t, 1, client_number(record, "false_alarm_rate"));
 }
 
 static void add_row(struct table *t, const json_t *one, const char *forecaster)
@@ -56,8 +52,7 @@ static void add_row(struct table *t, const json_t *one, const char *forecaster)
     if (json_is_true(json_object_get(one, "crossed")))
         table_add(t, "crossed");
     else
-        table_add(t, "%.0f %%",
-                  100 * json_number_value(json_object_get(one, "probability")));
+        table_add_percent(t, 0, client_number(one, "probability"));
     add_time(t, one, "0.1");
     add_time(t, one, "0.5");
     add_time(t, one, "0.9");

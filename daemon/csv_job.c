@@ -266,9 +266,16 @@ void csv_job_covariates_print(const struct model_report *report)
 {
     for (size_t i = 0; i < report->covariate_count; i++) {
         const struct model_covariate *const c = &report->covariates[i];
-        printf("covariate %s: helps %zu of %zu series; known a horizon ahead in %.0f %% "
-               "of the past\n",
-               c->name, c->series, report->series_count, 100 * c->known);
+        if (isnan(c->known))
+            printf(
+                "covariate %s: not used: no step of the past lies a season of %zu steps "
+                "after another\n",
+                c->name, report->season);
+        else
+            printf(
+                "covariate %s: helps %zu of %zu series; known a horizon ahead in %.0f %% "
+                "of the past\n",
+                c->name, c->series, report->series_count, 100 * c->known);
     }
 }
 

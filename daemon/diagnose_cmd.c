@@ -177,11 +177,11 @@ static void print_text(const struct model_diagnosis *r)
         table_add(t, "%zu", h->layer);
         table_add(t, "%zu", h->head);
         table_add(t, "%.2g", h->floor);
-        table_add(t, isnan(h->slope[0]) ? "-" : "%.2f", h->slope[0]);
+        table_add_number(t, 2, h->slope[0]);
         table_add(t, isnan(h->slope[0]) ? "-" : "%.2f..%.2f", h->slope[1], h->slope[2]);
         table_add(t, isnan(h->slope[0]) ? "-" : "%.2f", h->control_slope[0]);
         table_add(t, h->k3 > 0 ? "%.2f" : "-", h->floor / h->k3);
-        table_add(t, "%.3f", h->deviation);
+        table_add_number(t, 3, h->deviation);
         table_add(t, "%.1f of %zu", h->effective, h->tokens[last]);
         table_add(t, "%.1f", h->key_rank);
         table_add(t, "%.2g", h->gradient_v[last]);

@@ -11,11 +11,6 @@
 #include "daemon/outlook.h"
 #include "model/model.h"
 
-static double number_or_nan(const json_t *json)
-{
-    return json_is_number(json) ? json_number_value(json) : (double)NAN;
-}
-
 static int time_of(const json_t *json, int64_t *time_ms, struct err *err)
 {
     const char *const text = json_string_value(json);
@@ -57,7 +52,7 @@ static int past_read(struct client *client, struct outlook *o, enum aggregate ag
     const json_t *row;
     json_array_foreach(list, i, row)
     {
-        samples[i].value = number_or_nan(json_object_get(row, "value"));
+        samples[i].value = client_number(row, "value");
         if (time_of(json_object_get(row, "time"), &samples[i].time_ms, err))
             result = -1;
     }
@@ -80,8 +75,10 @@ static double *values_read(const json_t *values, const char *quantile, size_t st
 {
     const json_t *const list = json_object_get(values, quantile);
     double *const out = mem_new(steps, sizeof *out);
-    for (size_t i = 0; i < steps; i++)
-        out[i] = number_or_nan(json_array_get(list, i));
+    for (size_t i = 0; i < steps; i++) {
+        const json_t *const value = json_array_get(list, i);
+        out[i] = json_is_number(value) ? json_number_value(value) : (double)NAN;
+    }
     return out;
 }
 
@@ -97,7 +94,7 @@ static void judgement_read(const json_t *candidates, struct outlook *o)
         if (count == MODEL_BUCKETS)
             break;
         names[count] = client_text(part, "candidate");
-        skills[count++] = number_or_nan(json_object_get(part, "skill"));
+        skills[count++] = client_number(part, "skill");
     }
     o->served_by = outlook_served_by(count, names);
     o->skill = outlook_skill(count, skills);

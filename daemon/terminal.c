@@ -140,6 +140,16 @@ void table_add(struct table *table, const char *format, ...)
     cell_take(table, mem_text(text));
 }
 
+void table_add_number(struct table *table, int digits, double value)
+{
+    table_add(table, isnan(value) ? "-" : "%.*f", digits, value);
+}
+
+void table_add_percent(struct table *table, int digits, double share)
+{
+    table_add(table, isnan(share) ? "-" : "%.*f %%", digits, 100 * share);
+}
+
 void table_print(const struct table *table, FILE *out)
 {
     for (size_t i = 0; i < table->cells; i++) {

@@ -49,6 +49,10 @@ void table_free(struct table *table);
 /* The next cell, row by row. */
 void table_add(struct table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same of a number, with so many digits behind the point, and of a share, "81.6 %";
+ * "-" where it is NaN. */
+void table_add_number(struct table *table, int digits, double value);
+void table_add_percent(struct table *table, int digits, double share);
 /* Two spaces before each line. */
 void table_print(const struct table *table, FILE *out);
 

@@ -32,12 +32,6 @@ static const char convert_help[] =
 
 enum { LOOK_EVERY_US = 200 * 1000 };
 
-static double number_of(const json_t *json, const char *key)
-{
-    const json_t *const value = json_object_get(json, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
 static const char *serves_text(const json_t *result)
 {
     return json_is_true(json_object_get(result, "serves"))
@@ -51,16 +45,16 @@ static void print_conversion(const json_t *result)
     struct table *const t = table_new("mixer", ">layers off by", ">loss", NULL);
     table_add(t, "softmax");
     table_add(t, "-");
-    table_add(t, "%.5f", number_of(trial, "loss_softmax"));
+    table_add_number(t, 5, client_number(trial, "loss_softmax"));
     table_add(t, "%s in its place", client_text(trial, "mixer"));
-    table_add(t, "%.3g", sqrt(number_of(trial, "layers_before")));
+    table_add(t, "%.3g", sqrt(client_number(trial, "layers_before")));
     table_add(t, "-");
     table_add(t, "and fitted to it");
-    table_add(t, "%.3g", sqrt(number_of(trial, "layers_after")));
-    table_add(t, "%.5f", number_of(trial, "loss_swapped"));
+    table_add(t, "%.3g", sqrt(client_number(trial, "layers_after")));
+    table_add_number(t, 5, client_number(trial, "loss_swapped"));
     table_add(t, "and tuned");
     table_add(t, "-");
-    table_add(t, "%.5f", number_of(trial, "loss_converted"));
+    table_add_number(t, 5, client_number(trial, "loss_converted"));
     table_print(t, stdout);
     table_free(t);
     printf("\n%s\n", serves_text(result));
@@ -79,10 +73,10 @@ static void print_judgement(const json_t *result)
         if (strcmp(client_text(row, "bucket"), "all") != 0)
             continue;
         table_add(t, "%s", client_text(row, "candidate"));
-        table_add(t, "%.4f", number_of(row, "mse"));
-        table_add(t, "%.4f", number_of(row, "mae"));
-        table_add(t, "%.3f", number_of(row, "mase"));
-        table_add(t, "%.1f %%", 100 * number_of(row, "coverage80"));
+        table_add_number(t, 4, client_number(row, "mse"));
+        table_add_number(t, 4, client_number(row, "mae"));
+        table_add_number(t, 3, client_number(row, "mase"));
+        table_add_percent(t, 1, client_number(row, "coverage80"));
     }
     table_print(t, stdout);
     table_free(t);

@@ -155,8 +155,9 @@ json_t *training_covariates_json(const struct model_report *report)
     json_t *const list = json_array();
     for (size_t i = 0; i < report->covariate_count; i++) {
         const struct model_covariate *const c = &report->covariates[i];
-        json_array_append_new(list, json_pack("{s:s, s:f, s:I}", "name", c->name, "known",
-                                              c->known, "series", (json_int_t)c->series));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:I}", "name", c->name, "known",
+                                              json_number_or_null(c->known), "series",
+                                              (json_int_t)c->series));
     }
     return list;
 }

@@ -49,7 +49,7 @@ struct effects {
     char *name[COVARIATES_MAX];             /* of the columns; owned, as all below */
     char *group[COVARIATES_MAX];            /* of the groups */
     unsigned char group_of[COVARIATES_MAX]; /* column to group */
-    double known[COVARIATES_MAX]; /* share of a group's past known a horizon ahead */
+    double known[COVARIATES_MAX]; /* share of the past known a horizon ahead, or NAN */
     unsigned char *use;           /* (series, groups) of effect_use */
     double *beta; /* (series, columns, EFFECT_WAVES), in the series' deviations */
 };

@@ -105,7 +105,7 @@ static void find_usable(struct design *d, struct effects *e)
                 all &= e->group_of[k] != g || is_known(d, i, k);
             known += all;
         }
-        e->known[g] = d->rows ? (double)known / (double)d->rows : 0;
+        e->known[g] = d->rows ? (double)known / (double)d->rows : (double)NAN;
         d->eligible[g] = d->rows && 2 * known >= d->rows;
     }
     for (size_t i = 0; i < d->rows; i++) {

@@ -177,7 +177,7 @@ static int read_columns(const json_t *object, struct model *m, struct err *err)
              json_array_size(known) == m->effects.groups;
     }
     for (size_t g = 0; ok && g < m->effects.groups; g++)
-        m->effects.known[g] = number_or(json_array_get(known, g), 0);
+        m->effects.known[g] = number_or(json_array_get(known, g), NAN);
     covariates_free(c);
     return ok ? 0 : corrupt(err, "covariates");
 }

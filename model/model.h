@@ -160,7 +160,8 @@ struct model_champion {
 /* A covariate, or a group of them that belong together, and who uses it. */
 struct model_covariate {
     char name[COVARIATE_NAME_MAX];
-    double known;  /* share of the past in which it was known a horizon ahead */
+    double known;  /* share of the past in which it was known a horizon ahead; NAN where
+                    * no step is a season after another, so that nothing can be judged */
     size_t series; /* that are forecast better with it */
 };
 

@@ -55,12 +55,16 @@ static void tables_align_by_characters(void **state)
     table_add(t, "%s", "x");
     table_add(t, "%d", 12345678);
     table_add(t, "%s", "");
+    table_add(t, "z");
+    table_add_number(t, 2, (double)NAN);
+    table_add_percent(t, 1, 0.816);
     table_print(t, out);
     table_free(t);
     fclose(out);
     assert_string_equal(text, "  name      value  unit\n"
                               "  größe       1.5  cm\n"
-                              "  x      12345678  \n");
+                              "  x      12345678  \n"
+                              "  z             -  81.6 %\n");
     free(text);
 }
 

@@ -58,6 +58,14 @@ check "the load helps the two it moves, the days off one" holds \
     '[.covariates[] | [.name, .known, .series]] == [["load", 1, 2], ["day_off", 1, 1]]'
 run --csv "$tmp/fleet.csv"
 check "the calendar is looked at" is '[.covariates[].name] | join(" ")' "calendar.hour calendar.weekday"
+run --csv "$tmp/fleet.csv" --calendar none --covariates "$tmp/known.csv" --season 1500 --model seasonal_naive
+check "of a season longer than the data nothing can be judged" is '.covariates[0] | "\(.known) \(.series)"' "null 0"
+"$frwkvd" backtest --csv "$tmp/fleet.csv" --calendar none --covariates "$tmp/known.csv" --season 1500 \
+    --lookback 96 --horizon 24 --model seasonal_naive >"$tmp/out" 2>&1
+body=$(cat "$tmp/out")
+check "it says so" grep -q 'covariate load: not used: no step of the past lies a season of 1500 steps after another' "$tmp/out"
+check "what is not known is a dash" sh -c "! grep -q nan '$tmp/out'"
+run --csv "$tmp/fleet.csv"
 check "a calendar that says nothing changes nothing" [ "$(mae in_context)" = "$without" ]
 
 run --csv "$tmp/fleet.csv" --calendar month
