@@ -29,9 +29,10 @@ enum {
 
 struct look {
     struct store *store;
-    int64_t now_ms, next_ms;
+    int64_t now_ms;
     struct store_schedule *rows;
-    size_t row_count, queued;
+    size_t row_count;
+    struct scheduler_seen seen;
 };
 
 static int compare_rows(const void *a, const void *b)
@@ -54,8 +55,8 @@ static const struct store_schedule *row_find(const struct look *look,
 
 static void wait_until(struct look *look, int64_t time_ms)
 {
-    if (time_ms < look->next_ms)
-        look->next_ms = time_ms;
+    if (time_ms < look->seen.next_ms)
+        look->seen.next_ms = time_ms;
 }
 
 static int fire(struct look *look, const char *forecaster, const char *kind,
@@ -66,7 +67,7 @@ static int fire(struct look *look, const char *forecaster, const char *kind,
     if (store_schedule_fire(look->store, forecaster, kind, fired_ms, memo, wish, &job_id,
                             err))
         return -1;
-    look->queued += job_id != 0;
+    look->seen.queued += job_id != 0;
     if (job_id)
         log_info("queued job=%" PRId64 " kind=%s forecaster=%s reason=\"%s\"", job_id,
                  wish->kind, forecaster, wish->reason);
@@ -224,29 +225,29 @@ static int forecaster_look(struct look *look, const struct store_forecaster *sto
     return result;
 }
 
-int scheduler_look(struct store *store, struct clock clock, size_t *queued,
-                   int64_t *next_ms, struct err *err)
+int scheduler_look(struct store *store, struct clock clock, struct scheduler_seen *seen,
+                   struct err *err)
 {
     struct look look = {.store = store, .now_ms = clock_now_ms(&clock)};
     struct store_forecaster *all = NULL;
     size_t count = 0;
-    look.next_ms = look.now_ms + LOOK_MS;
-    *queued = 0;
-    *next_ms = look.next_ms;
+    look.seen.next_ms = look.now_ms + LOOK_MS;
+    *seen = look.seen;
     if (store_schedules(store, &look.rows, &look.row_count, err))
         return -1;
     const int result = store_forecasters(store, &all, &count, err);
     for (size_t i = 0; i < count; i++) {
         struct err why = {0};
-        if (forecaster_look(&look, &all[i], &why))
+        if (forecaster_look(&look, &all[i], &why)) {
             log_error("cannot keep the schedules of forecaster=%s: %s", all[i].name,
                       why.msg);
+            look.seen.failed++;
+        }
         store_forecaster_fini(&all[i]);
     }
     free(all);
     store_schedules_fini(look.rows, look.row_count);
-    *queued = look.queued;
-    *next_ms = look.next_ms;
+    *seen = look.seen;
     return result;
 }
 
@@ -305,23 +306,23 @@ static bool take_woken(struct scheduler *s)
 static void *scheduler_main(void *arg)
 {
     struct scheduler *const s = arg;
-    int64_t last_ms = 0, next_ms = 0;
+    struct scheduler_seen seen = {0};
+    int64_t last_ms = 0;
     pthread_setname_np(pthread_self(), "frwkvd-clock");
     while (!atomic_load(&s->stop)) {
         const int64_t now_ms = clock_now_ms(&s->clock);
         atomic_store(&s->beat_ms, time_monotonic_ms());
         failpoint("scheduler");
-        if (take_woken(s) || now_ms >= next_ms || now_ms < last_ms) {
+        if (take_woken(s) || now_ms >= seen.next_ms || now_ms < last_ms) {
             struct err err = {0};
-            size_t queued = 0;
-            if (scheduler_look(s->store, s->clock, &queued, &next_ms, &err)) {
+            const bool failed = scheduler_look(s->store, s->clock, &seen, &err);
+            if (failed)
                 log_error("cannot look at the schedules: %s", err.msg);
-                atomic_fetch_add(&s->failures, 1);
-            }
+            atomic_fetch_add(&s->failures, seen.failed + failed);
             atomic_fetch_add(&s->looks, 1);
-            atomic_fetch_add(&s->jobs, queued);
+            atomic_fetch_add(&s->jobs, seen.queued);
             last_ms = now_ms;
-            if (queued)
+            if (seen.queued)
                 s->queued(s->ctx);
         }
         rest(s);

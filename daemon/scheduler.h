@@ -24,13 +24,19 @@ struct scheduler;
 
 enum { SCHEDULER_GRACE_MS = 60000 };
 
+/* What came of a look. */
+struct scheduler_seen {
+    size_t queued;   /* jobs it added */
+    size_t failed;   /* forecasters it could not see to */
+    int64_t next_ms; /* when the next look is due at the latest */
+};
+
 /*
- * One look at all schedules at the present time of clock.  *queued counts the jobs it
- * added; *next_ms is when the next look is due at the latest.  What cannot be read of one
- * forecaster is logged, and the others are seen to.
+ * One look at all schedules at the present time of clock.  A forecaster that cannot be
+ * seen to is logged and counted, and the others are.
  */
-int scheduler_look(struct store *store, struct clock clock, size_t *queued,
-                   int64_t *next_ms, struct err *err);
+int scheduler_look(struct store *store, struct clock clock, struct scheduler_seen *seen,
+                   struct err *err);
 
 /* Figures for /metrics (api.h). */
 void scheduler_figures(const struct scheduler *scheduler,

@@ -5,6 +5,7 @@
 #include "tests/check.h"
 
 #include <stdbool.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "base/log.h"
@@ -90,12 +91,11 @@ static size_t look(struct bench *b, const char *kind, char reason[64])
 {
     struct err err = {0};
     struct store_job job;
-    size_t queued, count = 0;
-    int64_t next_ms;
+    struct scheduler_seen seen;
+    size_t count = 0;
     bool found;
-    assert_ok(scheduler_look(b->store, b->folder.options.clock, &queued, &next_ms, &err),
-              &err);
-    assert_true(next_ms > b->folder.now_ms);
+    assert_ok(scheduler_look(b->store, b->folder.options.clock, &seen, &err), &err);
+    assert_true(seen.next_ms > b->folder.now_ms);
     for (;;) {
         assert_ok(store_job_claim(b->store, "me", NULL, 1000, &job, &found, &err), &err);
         if (!found)
@@ -319,7 +319,36 @@ static void the_first_model(void **state)
     assert_int_equal(look(b, "forecast", NULL), 1);
 }
 
-/* One stored definition that this version cannot read must not stop the rest. */
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static void keep_failures(void *ctx, const char *name, double value)
+{
+    if (!strcmp(name, "frwkvd_scheduler_failures_total"))
+        *(double *)ctx = value;
+}
+
+/* What a scheduler counts of failures, once it has counted some. */
+static double failures_counted(struct bench *b)
+{
+    struct err err = {0};
+    double failures = 0;
+    struct scheduler *const s =
+        scheduler_start(b->store, b->folder.options.clock, nothing, NULL, &err);
+    assert_non_null(s);
+    for (int i = 0; i < 1000 && failures == 0; i++) {
+        usleep(10000);
+        scheduler_figures(s, keep_failures, &failures);
+    }
+    scheduler_stop(s);
+    scheduler_free(s);
+    return failures;
+}
+
+/* One stored definition that this version cannot read must not stop the rest, and is
+ * counted. */
 static void one_bad_definition_stops_nobody(void **state)
 {
     struct bench *const b = *state;
@@ -333,6 +362,12 @@ static void one_bad_definition_stops_nobody(void **state)
     look(b, "backtest", NULL);
     b->folder.now_ms += HOUR;
     assert_int_equal(look(b, "backtest", NULL), 1);
+    b->folder.now_ms += HOUR;
+    struct scheduler_seen seen;
+    assert_ok(scheduler_look(b->store, b->folder.options.clock, &seen, &err), &err);
+    assert_int_equal(seen.queued, 1);
+    assert_int_equal(seen.failed, 1);
+    assert_true(failures_counted(b) == 1);
 }
 
 int main(void)

@@ -81,7 +81,8 @@ static struct world world_new(void)
     folder_init(&w.folder);
     w.folder.options.clock = (struct clock){world_now_ms, NULL};
     w.folder.options.durability = DURABILITY_NORMAL;
-    w.folder.options.retention = (struct store_retention){0}; /* all is looked at at last */
+    w.folder.options.retention =
+        (struct store_retention){0}; /* all is looked at at last */
     w.begin_ms = at(begin_text);
     w.end_ms = w.begin_ms + days * DAY;
     if (days >= 300) {
@@ -179,11 +180,10 @@ static void do_jobs(const struct world *w, struct store *store, struct serving *
 static void look(const struct world *w, struct store *store, struct serving *serving)
 {
     struct err err = {0};
-    size_t queued;
-    int64_t next_ms;
-    assert_ok(scheduler_look(store, w->folder.options.clock, &queued, &next_ms, &err),
-              &err);
-    if (queued)
+    struct scheduler_seen seen;
+    assert_ok(scheduler_look(store, w->folder.options.clock, &seen, &err), &err);
+    assert_int_equal(seen.failed, 0);
+    if (seen.queued)
         do_jobs(w, store, serving);
 }
 
