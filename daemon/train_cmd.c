@@ -126,6 +126,8 @@ static int job_report(const json_t *job, bool json, struct err *err)
         print_conversion(result);
     else if (!json)
         print_judgement(result);
+    if (!json && client_text(job, "error")[0])
+        printf("\n%s\n", client_text(job, "error"));
     return 0;
 }
 

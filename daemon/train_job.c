@@ -183,15 +183,6 @@ out:
 
 /* ---- the job ------------------------------------------------------------------------ */
 
-/* Whether this job has published already, and died before it issued. */
-static bool published(const struct job_run *run)
-{
-    struct store_model model = {0};
-    const bool own = store_model_of_job(run->store, run->job->id, &model, NULL) == 0;
-    store_model_fini(&model);
-    return own;
-}
-
 static const char *series_name(const void *ctx, size_t index)
 {
     return model_series_name(ctx, index);
@@ -218,40 +209,49 @@ static json_t *result_json(const struct store_model *stored, const struct model 
 }
 
 /* What the job's row keeps of the model, as JSON text the caller frees. */
-static char *result_text(const struct job_run *run, struct err *err)
+static char *result_text(const struct store_model *stored, struct err *err)
 {
-    struct store_model stored = {0};
-    if (store_model_of_job(run->store, run->job->id, &stored, err))
+    struct model *const model = model_load(stored->bytes, stored->len, err);
+    if (!model)
         return NULL;
-    struct model *const model = model_load(stored.bytes, stored.len, err);
-    char *text = NULL;
-    if (model) {
-        json_t *const json = result_json(&stored, model);
-        text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(10));
-        json_decref(json);
-    }
+    json_auto_t *json = result_json(stored, model);
     model_free(model);
-    store_model_fini(&stored);
-    return text;
+    return json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(10));
+}
+
+/* Issues, and with it ends the job.  Where there is nothing to forecast, what the job was
+ * for is done all the same; its error says what is not. */
+static int issue(const struct job_run *run, const char *result, struct err *err)
+{
+    const struct store_job *const job = run->job;
+    struct err why = {0};
+    int64_t issue_id;
+    if (serving_issue(run->serving, job->forecaster, job->id, result, &issue_id, &why) ==
+        0)
+        return 0;
+    err_prefix(&why, "the model is published, but no forecast was issued");
+    if (why.code != ERR_CONFLICT)
+        return err_set(err, why.code, "%s", why.msg);
+    log_warn("nothing to forecast job=%" PRId64 " forecaster=%s: %s", job->id,
+             job->forecaster, why.msg);
+    return store_job_finish(run->store, job->id, job->owner, "done", result, why.msg,
+                            err);
 }
 
 int train_job_end(const struct job_run *run, job_publish *publish_once, struct err *err)
 {
-    if (!published(run) && publish_once(run, err))
+    struct store_model own = {0}; /* there already, if a process died before it issued */
+    if (store_model_of_job(run->store, run->job->id, &own, NULL) &&
+        (publish_once(run, err) ||
+         store_model_of_job(run->store, run->job->id, &own, err)))
         return -1;
-    char *const result = result_text(run, err);
-    if (!result)
-        return -1;
-    int64_t issue_id;
-    const int issued = serving_issue(run->serving, run->job->forecaster, run->job->id,
-                                     result, &issue_id, err);
+    char *const result = result_text(&own, err);
+    const int rc = result ? issue(run, result, err) : -1;
+    if (rc == 0)
+        train_job_clean(run->checkpoint_folder, run->job);
     free(result);
-    if (issued) {
-        err_prefix(err, "the model is published, but no forecast could be issued");
-        return -1;
-    }
-    train_job_clean(run->checkpoint_folder, run->job);
-    return 0;
+    store_model_fini(&own);
+    return rc;
 }
 
 int train_job_run(const struct job_run *run, struct err *err)

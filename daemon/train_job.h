@@ -8,7 +8,8 @@
  * weights.  Where a model of this revision serves already, the new one is a challenger:
  * it is trained on all but the newest steps, both are tried on these (trial.h), and the
  * challenger serves only if it was better; else it is kept for a restore.  Then a
- * forecast is issued by whoever serves, and the job ends in the transaction of the issue.
+ * forecast is issued by whoever serves, and the job ends in the transaction of the issue;
+ * where nothing can be forecast now, it is done with an error that says why.
  * A process that dies between the two has published: the next one finds the job's model
  * and only issues.
  */

@@ -419,6 +419,36 @@ static void a_forecaster_without_data_says_so(void **state)
     store_job_fini(&job);
 }
 
+/* Of values that no forecast can hold. */
+static void nothing_to_forecast_is_no_failed_training(void **state)
+{
+    struct bench *const b = *state;
+    struct err err = {0};
+    struct store_counts counts;
+    struct store_batch *const batch = store_batch_new();
+    store_batch_history(batch);
+    const uint32_t series = store_batch_series(batch, "huge");
+    for (int i = 0; i < HOURS; i++)
+        store_batch_add(batch, series, START / HOUR * HOUR - (HOURS - i) * HOUR,
+                        1e39 * (3 + sin(i / 3.1)));
+    assert_ok(store_append_wait(b->store, batch, &counts, &err), &err);
+    forecaster_put(b, "huge", "huge");
+    struct store_job job = job_take_of(b, "huge");
+    assert_ok(job_run(b, &job, &err), &err);
+    struct store_model model = newest_of(b, "huge");
+    assert_int_equal(model.job_id, job.id);
+    assert_true(model.serves);
+    struct store_job ended = {0};
+    assert_ok(store_job_get(b->store, job.id, &ended, &err), &err);
+    assert_string_equal(ended.state, "done");
+    assert_non_null(strstr(ended.result, "\"serves\":true"));
+    assert_non_null(strstr(ended.error, "the model is published, but no forecast was "
+                                        "issued: no series can be forecast now: "));
+    store_job_fini(&ended);
+    store_model_fini(&model);
+    store_job_fini(&job);
+}
+
 int main(void)
 {
     model_start();
@@ -436,6 +466,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_worse_challenger_is_kept_but_does_not_serve,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_forecaster_without_data_says_so, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(nothing_to_forecast_is_no_failed_training, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,16 @@ check "the two that rest on the load wait for it" is \
     "covariate load is not known for step 1 of 24"
 check "the third does not" is '[.forecasts[] | select(.served)] | map(.series) | join(";")' calm
 
+put /v1/forecasters/pair '{"select": "{__name__=~\"up|down\"}", "step": "1h", "lookback": 96,
+    "horizon": 24, "covariates": ["load"], "zone": "Europe/Berlin",
+    "settings": {"epochs": 1, "steps_per_epoch": 5}}'
+check "where nobody can be forecast, training is done all the same" \
+    sh -c "'$frwkvd' train -c '$conf' pair >'$tmp/out'"
+check "and tells why nothing was issued" grep -q \
+    'published, but no forecast was issued: no series can be forecast now: covariate load is not known' "$tmp/out"
+get '/v1/jobs?limit=1'
+check "the job says both" is '.jobs[0] | "\(.state) \(.result.serves) \(.error | contains("is not known"))"' "done true true"
+request DELETE /v1/forecasters/pair
 put /v1/covariates/load '{"from": "2026-03-02", "to": "2026-03-03", "otherwise": 0}'
 get /v1/forecasters/fleet/forecast
 check "what is known now is forecast" is '[.forecasts[] | select(.served)] | length' 3
