@@ -127,8 +127,9 @@ static int read_steps(const json_t *body, const struct forecaster *f, const char
         }
         char step[TIME_TEXT_SIZE], got[TIME_TEXT_SIZE];
         return err_set(err, ERR_INVALID,
-                       "%s: must be at least %zu whole steps of %s, got %s", key, least,
-                       duration_format(f->step_ms, step), duration_format(ms, got));
+                       "%s: must be whole steps of %s, at least %zu of them, got %s", key,
+                       duration_format(f->step_ms, step), least,
+                       duration_format(ms, got));
     }
     int64_t steps = (int64_t)*out;
     if (field_integer(body, "", key, (int64_t)least, (int64_t)most, &steps, err))

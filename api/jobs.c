@@ -47,14 +47,15 @@ int jobs_get(struct request *req, struct reply *reply, struct err *err)
 {
     struct wish {
         int64_t limit;
-        struct store_job_filter filter;
-        int state;
-    } wish = {.limit = LIMIT_DEFAULT, .state = -1};
+        const char *forecaster;
+        int kind, state;
+    } wish = {.limit = LIMIT_DEFAULT, .kind = -1, .state = -1};
+    static const char *const kinds[] = {"train", "forecast", "backtest", "convert", NULL};
     static const char *const states[] = {"queued", "running",   "done",
                                          "failed", "cancelled", NULL};
     static const struct query_rule rules[] = {
-        QUERY("kind", QUERY_TEXT, struct wish, filter.kind),
-        QUERY("forecaster", QUERY_TEXT, struct wish, filter.forecaster),
+        QUERY("kind", QUERY_WORD, struct wish, kind, .words = kinds),
+        QUERY("forecaster", QUERY_TEXT, struct wish, forecaster),
         QUERY("state", QUERY_WORD, struct wish, state, .words = states),
         QUERY("limit", QUERY_COUNT, struct wish, limit, .most = LIMIT_MAX),
     };
@@ -62,10 +63,13 @@ int jobs_get(struct request *req, struct reply *reply, struct err *err)
     size_t count = 0;
     if (QUERY_READ(req, rules, &wish, err))
         return -1;
-    if (wish.state >= 0)
-        wish.filter.state = states[wish.state];
-    if (store_jobs(req->api->config.store, &wish.filter, (size_t)wish.limit, &jobs,
-                   &count, err))
+    const struct store_job_filter filter = {
+        .forecaster = wish.forecaster,
+        .kind = wish.kind >= 0 ? kinds[wish.kind] : NULL,
+        .state = wish.state >= 0 ? states[wish.state] : NULL,
+    };
+    if (store_jobs(req->api->config.store, &filter, (size_t)wish.limit, &jobs, &count,
+                   err))
         return -1;
     json_t *const list = json_array();
     for (size_t i = 0; i < count; i++) {

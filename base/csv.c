@@ -172,7 +172,8 @@ static int header_wide(struct csv_reader *r)
 {
     size_t id;
     if (r->columns < 2)
-        return err_set(r->err, ERR_INVALID, "header: must have a time and a series");
+        return err_set(r->err, ERR_INVALID,
+                       "header: must have a time and a series, with a comma between");
     if (r->options.time_column && find_column(r, r->options.time_column, &r->column_time))
         return -1;
     for (size_t i = 0; i < r->columns; i++)

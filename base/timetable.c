@@ -97,7 +97,6 @@ static int take_item(const struct field *field, const char **at, uint64_t *bits)
 static int take_field(const struct field *field, const char **at, uint64_t *bits,
                       struct err *err)
 {
-    *at += strspn(*at, " \t");
     const char *const begin = *at;
     int rc = 0;
     do {
@@ -117,16 +116,16 @@ static int read_fields(const char *text, struct timetable *out, struct err *err)
 {
     uint64_t bits[FIELDS] = {0};
     bool starred[FIELDS];
-    const char *at = text;
-    for (size_t f = 0; f < FIELDS; f++) {
-        at += strspn(at, " \t");
+    const char *at = text + strspn(text, " \t");
+    size_t f = 0;
+    for (; f < FIELDS && *at; f++) {
         starred[f] = *at == '*';
         if (take_field(&fields[f], &at, &bits[f], err))
             return -1;
+        at += strspn(at, " \t");
     }
-    at += strspn(at, " \t");
     char quoted[TEXT_QUOTE_SIZE];
-    if (*at)
+    if (f < FIELDS || *at)
         return err_set(err, ERR_INVALID, "cron: must have five fields, got %s",
                        text_quote(text, strlen(text), quoted));
     out->minutes = bits[0];

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "daemon/config.h"
+#include "daemon/credentials.h"
 #include "daemon/forecaster_files.h"
 #include "storage/storage.h"
 
@@ -35,8 +36,14 @@ int check_config_command(int argc, char **argv)
         return command_misused("check-config", "no argument expected, got %s",
                                argv[optind]);
     struct config config;
+    struct credentials credentials;
+    struct err unread = {0};
     if (config_load(path, &config, &err))
         return command_failed("check-config", &err);
+    if (credentials_load(&config, &credentials, &unread) && unread.code != ERR_IO)
+        return command_failed("check-config", &unread);
+    if (unread.code) /* perhaps only the service may, or has it of systemd */
+        fprintf(stderr, "not checked: %s\n", unread.msg);
     struct forecaster_files files;
     char folder[CONFIG_TEXT_MAX];
     if (forecaster_files_read(config_folder(&config, folder), &files, &err))

@@ -80,6 +80,11 @@ static int take(void *ctx, const char *section, const char *key, const char *val
     value_hand_out(r);
     if (r->err_line)
         return 0;
+    if (!*section) {
+        err_set(r->err, ERR_INVALID, "%s: must stand under a [section]", key);
+        refuse(r, r->line);
+        return 0;
+    }
     r->waits = true;
     r->waiting_line = r->line;
     snprintf(r->section, sizeof r->section, "%s", section);

@@ -227,7 +227,7 @@ static void test_refused(void **state)
         {"{" MINIMAL ",\"train\":{\"every\":\"1h\",\"catch_up\":\"twice\"}}",
          "train.catch_up: must be one of once, skip, got \"twice\""},
         {"{" MINIMAL ",\"forecast\":{\"cron\":\"* * * *\"}}",
-         "forecast.cron: day of week"},
+         "forecast.cron: must have five fields"},
         {"{" MINIMAL ",\"forecast\":{\"cron\":7}}", "forecast.cron: must be text"},
         {"{" MINIMAL ",\"forecast\":{\"cron\":\"* * * * *\",\"zone\":\"Mars\"}}",
          "forecast.zone: must be a name of the tz database, got \"Mars\""},

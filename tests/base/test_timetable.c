@@ -239,14 +239,15 @@ static void refusals(void **state)
     static const struct {
         const char *text, *says;
     } cases[] = {
-        {"", "cron: minute must be a list of 0..59"},
+        {"", "cron: must have five fields"},
         {"60 * * * *", "minute must be a list of 0..59, ranges and steps, got \"60\""},
         {"0 24 * * *", "hour must be"},
         {"0 0 0 * *", "day of month must be a list of 1..31"},
         {"0 0 * foo *", "month must be a list of 1..12, ranges and steps, got \"foo\""},
         {"0 0 * * 8", "day of week must be"},
-        {"0 0 * *", "day of week must be a list of 0..7, ranges and steps, got \"\""},
+        {"0 0 * *", "must have five fields, got \"0 0 * *\""},
         {"0 0 * * * *", "must have five fields"},
+        {"0 0 ", "must have five fields"},
         {"*/0 * * * *", "minute must be"},
         {"5-1 * * * *", "minute must be"},
         {"1, * * * *", "minute must be"},

@@ -77,7 +77,7 @@ static void refusals_name_file_line_and_reason(void **state)
          "x.conf: line 2: port: no such option in [server]; frwkvd.conf(5) lists them"},
         {"[nets]\nlisten = a:1\n",
          "x.conf: line 2: [nets]: no such section; frwkvd.conf(5) lists them"},
-        {"listen = a:1\n", "x.conf: line 1: []: no such section"},
+        {"listen = a:1\n", "x.conf: line 1: listen: must stand under a [section]"},
         {"\n\n[server]\nthreads = 0\n", "x.conf: line 4: threads: must be 1..64, got 0"},
         {"[server]\nthreads = 65\n[log]\n", "line 2: threads: must be 1..64, got 65"},
         {"[server]\nthreads = two\n", "threads: must be a whole number, got \"two\""},

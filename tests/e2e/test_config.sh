@@ -55,6 +55,18 @@ check "a value out of range" exits 1 "line 3: threads: must be 1..64, got 1000" 
 awk 'BEGIN { printf "[store]\nfolder = /"; for (i = 0; i < 300; i++) printf "x"; print "" }' \
     >"$tmp/bad.conf"
 check "a line that inih would split" exits 1 "line 2: longer than" check-config -c "$tmp/bad.conf"
+printf '[server]\ncredentials = %s/secrets\n' "$tmp" >"$tmp/bad.conf"
+check "credentials that are not there are told of" exits 0 "not checked: credentials: $tmp/secrets: No such file" \
+    check-config -c "$tmp/bad.conf"
+(umask 077 && printf 'user = a\n' >"$tmp/secrets")
+check "those that cannot be are refused" exits 1 "$tmp/secrets: password: is missing" \
+    check-config -c "$tmp/bad.conf"
+mkdir "$tmp/bad.d"
+printf 'select = load\n' >"$tmp/bad.d/a.conf"
+printf '[log]\n' >"$tmp/bad.conf"
+check "a forecaster without a name" exits 1 "a.conf: line 1: select: must stand under a [section]" \
+    check-config -c "$tmp/bad.conf"
+rm -r "$tmp/bad.d"
 check "a missing file" exits 1 "/nonexistent.conf" check-config -c /nonexistent.conf
 
 check "import of a missing file names it" exits 1 "/nonexistent.csv: No such file" \

@@ -73,7 +73,7 @@ listen() {
     curl -sN --max-time $((60 * ${PATIENCE:-1})) -D "$tmp/events.head" "$url/v1/jobs/$1/events" >"$tmp/events.$1"
     echo $? >"$tmp/events.$1.status"
 }
-put /v1/forecasters/told "$(definition 30)"
+put /v1/forecasters/told "$(definition 60)" # some seconds: progress comes once in each
 post /v1/forecasters/told/train ''
 told=$(value .id)
 listen "$told" &
@@ -135,6 +135,8 @@ wait_for 20 job_ended "$id"
 get /v1/forecasters/short/forecast
 check "a model of another revision is never served" problem 409 "" "train"
 
+get "/v1/jobs?kind=trian"
+check "a kind there is none of is refused" problem 400 kind "one of train, forecast, backtest, convert"
 get "/v1/jobs?forecaster=told&kind=train&state=done"
 check "jobs can be asked for by forecaster, kind and state" is '[.jobs[] | .kind + .forecaster + .state] | unique | @json' \
     '["traintolddone"]'
