@@ -26,26 +26,6 @@ void influx_version(struct reply *reply)
 
 /* ---- errors -------------------------------------------------------------------------- */
 
-/* What is not here is a 500. */
-static const struct {
-    unsigned status;
-    const char *code; /* of version 2 */
-} errors[] = {
-    [ERR_INVALID] = {400, "invalid"},
-    [ERR_TOO_LARGE] = {413, "request too large"},
-    [ERR_BUSY] = {503, "unavailable"},
-    [ERR_NO_MEMORY] = {503, "unavailable"},
-    [ERR_IO] = {503, "unavailable"},
-    [ERR_DENIED] = {401, "unauthorized"},
-    [ERR_UNSUPPORTED] = {415, "unsupported media type"},
-};
-
-static size_t error_of(const struct err *err)
-{
-    const size_t count = sizeof errors / sizeof *errors;
-    return (size_t)err->code < count && errors[err->code].status ? err->code : ERR_NONE;
-}
-
 static void say_v1(struct reply *reply, unsigned status, const char *text)
 {
     reply_json(reply, status, json_pack("{s:o}", "error", json_text(text)),
@@ -65,15 +45,19 @@ static void say_v2(struct reply *reply, unsigned status, const char *code,
 
 void influx_refuse_v1(struct reply *reply, const struct err *err)
 {
-    const size_t e = error_of(err);
-    say_v1(reply, e ? errors[e].status : 500, err->msg);
+    say_v1(reply, intake_status(err->code), err->msg);
 }
 
 void influx_refuse_v2(struct reply *reply, const struct err *err)
 {
-    const size_t e = error_of(err);
-    say_v2(reply, e ? errors[e].status : 500, e ? errors[e].code : "internal error",
-           err->msg);
+    const unsigned status = intake_status(err->code);
+    const char *const code = status == 400   ? "invalid"
+                             : status == 401 ? "unauthorized"
+                             : status == 413 ? "request too large"
+                             : status == 415 ? "unsupported media type"
+                             : status == 503 ? "unavailable"
+                                             : "internal error";
+    say_v2(reply, status, code, err->msg);
 }
 
 /* ---- writing ------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/problem.h"
 #include "api/rules.h"
 #include "api/server.h"
 #include "base/mem.h"
@@ -82,6 +83,12 @@ uint64_t intake_received(const struct intake *in)
     for (size_t r = 0; r < REJECT_COUNT; r++)
         sum += in->rejected[r];
     return sum;
+}
+
+unsigned intake_status(enum err_code code)
+{
+    const unsigned status = problem_status(code);
+    return status == 404 || status == 409 ? 500 : status;
 }
 
 /* ---- the end of a request -------------------------------------------------------- */

@@ -49,6 +49,10 @@ void intake_refuse(struct intake *in, enum reject_reason reason, uint64_t sample
 /* What is no sample, for a reason that is the protocol's own. */
 void intake_pass_over(struct intake *in, enum reject_reason reason, uint64_t samples);
 
+/* The HTTP status of a failure, in the dialects of samples.  Samples cannot be missing or
+ * conflict: such a failure is ours, and the sender must come again. */
+unsigned intake_status(enum err_code code);
+
 /* What arrived so far. */
 uint64_t intake_received(const struct intake *in);
 

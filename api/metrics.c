@@ -114,9 +114,9 @@ static uint64_t rejected_all(const struct metrics *m, size_t dialect)
 
 static void write_samples(struct exposition *out, const struct metrics *m)
 {
-    exposition_family(
-        out, "frwkvd_samples_received_total", FAMILY_COUNTER,
-        "Samples that arrived: stored, replaced, duplicate and rejected together.");
+    exposition_family(out, "frwkvd_samples_received_total", FAMILY_COUNTER,
+                      "Samples, and what came beside them: stored, replaced, duplicate "
+                      "and rejected together.");
     for (size_t d = 0; d < DIALECT_COUNT; d++) {
         const struct store_counts *const c = &m->counts[d];
         page_add(&out->page,

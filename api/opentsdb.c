@@ -129,15 +129,7 @@ static void say(struct reply *reply, unsigned status, const char *text)
 
 void opentsdb_refuse(struct reply *reply, const struct err *err)
 {
-    /* What is not here is a 500. */
-    static const unsigned statuses[] = {
-        [ERR_INVALID] = 400,     [ERR_TOO_LARGE] = 413, [ERR_BUSY] = 503,
-        [ERR_NO_MEMORY] = 503,   [ERR_IO] = 503,        [ERR_DENIED] = 401,
-        [ERR_UNSUPPORTED] = 415,
-    };
-    const size_t count = sizeof statuses / sizeof *statuses;
-    const unsigned status = (size_t)err->code < count ? statuses[err->code] : 0;
-    say(reply, status ? status : 500, err->msg);
+    say(reply, intake_status(err->code), err->msg);
 }
 
 static void answer(const struct intake *in, struct reply *reply)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/problem.h"
 #include "api/query.h"
 #include "base/time.h"
 
@@ -21,20 +22,14 @@ static void say_error(struct reply *reply, unsigned status, const char *type,
 
 void prometheus_refuse(struct reply *reply, const struct err *err)
 {
-    static const struct {
-        unsigned status;
-        const char *type;
-    } said[] = {
-        [ERR_INVALID] = {400, "bad_data"},    [ERR_NOT_FOUND] = {404, "not_found"},
-        [ERR_TOO_LARGE] = {413, "bad_data"},  [ERR_BUSY] = {503, "timeout"},
-        [ERR_NO_MEMORY] = {503, "timeout"},   [ERR_IO] = {503, "timeout"},
-        [ERR_DENIED] = {401, "unauthorized"}, [ERR_UNSUPPORTED] = {415, "bad_data"},
-    };
-    const size_t code = (size_t)err->code;
-    if (code < sizeof said / sizeof *said && said[code].status)
-        say_error(reply, said[code].status, said[code].type, err->msg);
-    else
-        say_error(reply, 500, "internal", err->msg);
+    const unsigned status = problem_status(err->code);
+    const bool ours = status == 500 || status == 409;
+    const char *const type = ours            ? "internal"
+                             : status == 401 ? "unauthorized"
+                             : status == 404 ? "not_found"
+                             : status == 503 ? "timeout"
+                                             : "bad_data";
+    say_error(reply, ours ? 500 : status, type, err->msg);
 }
 
 int prometheus_failed(struct reply *reply, const struct err *err)

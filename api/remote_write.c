@@ -169,17 +169,9 @@ static void say(struct reply *reply, unsigned status, struct page *page)
 
 void remote_write_refuse(struct reply *reply, const struct err *err)
 {
-    /* What is not here is a 500, which is sent again too. */
-    static const unsigned statuses[] = {
-        [ERR_INVALID] = 400,     [ERR_TOO_LARGE] = 413, [ERR_BUSY] = 503,
-        [ERR_NO_MEMORY] = 503,   [ERR_IO] = 503,        [ERR_DENIED] = 401,
-        [ERR_UNSUPPORTED] = 415,
-    };
-    const size_t count = sizeof statuses / sizeof *statuses;
-    const unsigned status = (size_t)err->code < count ? statuses[err->code] : 0;
     struct page page = {0};
     page_add(&page, "%s\n", err->msg);
-    say(reply, status ? status : 500, &page);
+    say(reply, intake_status(err->code), &page);
 }
 
 static void answer(const struct intake *in, struct reply *reply)
