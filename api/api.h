@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/err.h"
 #include "base/holidays.h"
 #include "base/time.h"
@@ -245,6 +247,15 @@ struct api_config {
     api_figures *figures;
     void *figures_ctx;
 };
+
+/*
+ * How candidates were judged, in the words of the documentation (openapi.yaml: Report):
+ * {"windows", "season", "note", "results", "champion", "history", "covariates"}.  "bucket"
+ * is "all" or a part of the horizon from 0; a number that JSON cannot say is null.
+ */
+json_t *report_json(const struct model *model) __attribute__((warn_unused_result));
+json_t *report_json_backtest(const struct model_report *report, size_t horizon,
+                             const struct grid *grid) __attribute__((warn_unused_result));
 
 struct api;
 

@@ -2,84 +2,15 @@
 /*
  * GET /v1/forecasters/{name}/models: every version, and of the one that serves how it was
  * judged.  POST .../models/{id}/restore: another one serves from now on.
- *
- * The report has the names that `frwkvd backtest --json` uses.
  */
 #include "api/handlers.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/query.h"
 #include "api/server.h"
 #include "api/serving.h"
-
-static json_t *bucket_json(int bucket)
-{
-    return bucket < 0 ? json_string("all") : json_integer(bucket);
-}
-
-static json_t *figure_json(const struct model_figure *figure, size_t horizon)
-{
-    return json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "candidate",
-                     figure->candidate, "horizon", (json_int_t)horizon, "bucket",
-                     bucket_json(figure->bucket), "mse", json_number(figure->mse), "mae",
-                     json_number(figure->mae), "mase", json_number(figure->mase), "wql",
-                     json_number(figure->wql), "coverage80",
-                     json_number(figure->coverage80), "seconds",
-                     json_number(figure->seconds), "params", (json_int_t)figure->params);
-}
-
-static json_t *epoch_json(const struct model_epoch *epoch)
-{
-    return json_pack("{s:i, s:o, s:o, s:o, s:o, s:b}", "epoch", epoch->epoch,
-                     "loss_train", json_number(epoch->loss_train), "loss_valid",
-                     json_number(epoch->loss_valid), "rate", json_number(epoch->rate),
-                     "seconds", json_number(epoch->seconds), "best", (int)epoch->best);
-}
-
-/* Who is better for what is known in advance. */
-static json_t *covariates_json(const struct model_report *report)
-{
-    json_t *const list = json_array();
-    for (size_t i = 0; i < report->covariate_count; i++) {
-        const struct model_covariate *const c = &report->covariates[i];
-        json_array_append_new(list, json_pack("{s:s, s:o, s:I}", "name", c->name, "known",
-                                              json_number(c->known), "series",
-                                              (json_int_t)c->series));
-    }
-    return list;
-}
-
-static json_t *report_json(const struct model *model)
-{
-    const struct model_report *const report = model_report(model);
-    json_t *const results = json_array();
-    json_t *const champions = json_array();
-    json_t *const history = json_array();
-    for (size_t i = 0; i < report->figure_count; i++)
-        json_array_append_new(
-            results, figure_json(&report->figures[i], model_spec(model)->horizon));
-    for (size_t s = 0; s < report->series_count; s++)
-        for (size_t b = 0; b < MODEL_BUCKETS; b++) {
-            const struct model_champion *const one =
-                &report->champions[s * MODEL_BUCKETS + b];
-            json_array_append_new(champions,
-                                  json_pack("{s:s, s:I, s:s, s:o}", "series",
-                                            model_series_name(model, s), "bucket",
-                                            (json_int_t)b, "candidate", one->candidate,
-                                            "skill", json_number(one->skill)));
-        }
-    for (size_t i = 0; i < report->epoch_count; i++)
-        json_array_append_new(history, epoch_json(&report->epochs[i]));
-    return json_pack(
-        "{s:{s:I, s:I, s:I}, s:I, s:s, s:o, s:o, s:o, s:o}", "windows", "fit",
-        (json_int_t)report->windows_fit, "stop", (json_int_t)report->windows_stop,
-        "judge", (json_int_t)report->windows_judge, "season", (json_int_t)report->season,
-        "note", report->note, "results", results, "champion", champions, "history",
-        history, "covariates", covariates_json(report));
-}
 
 static json_t *version_json(const struct store_model *model)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "base/mem.h"
 #include "daemon/csv_grid.h"
 #include "daemon/csv_job.h"
@@ -76,24 +77,15 @@ static int options_read(struct backtest *b, int argc, char **argv, struct err *e
     return csv_job_settle(&b->job, err);
 }
 
-static const char *column_name(const void *ctx, size_t index)
-{
-    const struct grid *const grid = ctx;
-    return grid->names[index];
-}
-
 static void print_json(const struct backtest *b, const struct grid *grid,
                        const struct model_report *report)
 {
     json_t *const settings = csv_job_settings_json(&b->job);
     json_object_set_new(settings, "split", json_string(b->split_text));
     json_object_set_new(settings, "season", json_integer((json_int_t)report->season));
-    json_t *const all = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o}", "data", csv_job_data_json(&b->job, grid),
-        "settings", settings, "covariates", training_covariates_json(report), "results",
-        training_figures_json(report, b->job.spec.horizon), "champion",
-        training_champions_json(report, column_name, grid), "history",
-        training_epochs_json(report));
+    json_t *const all = json_pack("{s:o, s:o}", "data", csv_job_data_json(&b->job, grid),
+                                  "settings", settings);
+    json_object_update_new(all, report_json_backtest(report, b->job.spec.horizon, grid));
     json_dumpf(all, stdout, JSON_REAL_PRECISION(10));
     putchar('\n');
     json_decref(all);

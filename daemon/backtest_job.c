@@ -7,7 +7,6 @@
 
 #include "api/api.h"
 #include "base/log.h"
-#include "daemon/training.h"
 #include "storage/storage.h"
 
 static int split_read(const struct store_job *job, struct model_split *split,
@@ -20,25 +19,15 @@ static int split_read(const struct store_job *job, struct model_split *split,
     return result;
 }
 
-static const char *series_name(const void *ctx, size_t index)
-{
-    return ((const struct grid *)ctx)->names[index];
-}
-
 static char *result_text(const struct grid *grid, const struct model_spec *spec,
                          const struct model_report *report)
 {
     char from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
     json_t *const json = json_pack(
-        "{s:{s:I, s:I, s:s, s:s}, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:o}", "data",
-        "steps", (json_int_t)grid->rows, "series", (json_int_t)grid->cols, "from",
-        time_format(grid->start_ms, from), "to",
-        time_format(grid_time_ms(grid, grid->rows), to), "windows", "fit",
-        (json_int_t)report->windows_fit, "stop", (json_int_t)report->windows_stop,
-        "judge", (json_int_t)report->windows_judge, "season", (json_int_t)report->season,
-        "results", training_figures_json(report, spec->horizon), "champion",
-        training_champions_json(report, series_name, grid), "history",
-        training_epochs_json(report), "covariates", training_covariates_json(report));
+        "{s:{s:I, s:I, s:s, s:s}}", "data", "steps", (json_int_t)grid->rows, "series",
+        (json_int_t)grid->cols, "from", time_format(grid->start_ms, from), "to",
+        time_format(grid_time_ms(grid, grid->rows), to));
+    json_object_update_new(json, report_json_backtest(report, spec->horizon, grid));
     char *const text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(10));
     json_decref(json);
     return text;

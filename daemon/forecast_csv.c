@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "daemon/command.h"
@@ -118,12 +119,6 @@ static void print_text(const struct csv_job *job, const struct answers *a)
         printf("%s\n", model_report(a->model)->note);
 }
 
-static const char *column_name(const void *ctx, size_t index)
-{
-    const struct grid *const grid = ctx;
-    return grid->names[index];
-}
-
 static json_t *points_json(const struct answers *a, size_t steps, const double *values)
 {
     json_t *const points = json_array();
@@ -156,17 +151,13 @@ static json_t *series_json(const struct answers *a, size_t steps, size_t col)
 
 static void print_json(const struct csv_job *job, const struct answers *a)
 {
-    const struct model_report *const report = model_report(a->model);
     json_t *const series = json_array();
     for (size_t i = 0; i < a->grid.cols; i++)
         json_array_append_new(series, series_json(a, job->spec.horizon, i));
-    json_t *const all = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "data", csv_job_data_json(job, &a->grid),
-        "settings", csv_job_settings_json(job), "results",
-        training_figures_json(report, job->spec.horizon), "champion",
-        training_champions_json(report, column_name, &a->grid), "history",
-        training_epochs_json(report), "covariates", training_covariates_json(report),
-        "forecast", series);
+    json_t *const all = json_pack("{s:o, s:o}", "data", csv_job_data_json(job, &a->grid),
+                                  "settings", csv_job_settings_json(job));
+    json_object_update_new(all, report_json(a->model));
+    json_object_set_new(all, "forecast", series);
     json_dumpf(all, stdout, JSON_REAL_PRECISION(10));
     putchar('\n');
     json_decref(all);

@@ -183,29 +183,18 @@ out:
 
 /* ---- the job ------------------------------------------------------------------------ */
 
-static const char *series_name(const void *ctx, size_t index)
-{
-    return model_series_name(ctx, index);
-}
-
 static json_t *result_json(const struct store_model *stored, const struct model *model)
 {
     char hash[2 * STORE_HASH_SIZE + 1];
     for (size_t i = 0; i < STORE_HASH_SIZE; i++)
         snprintf(hash + 2 * i, 3, "%02x", stored->hash[i]);
-    const struct model_report *const report = model_report(model);
-    const struct model_spec *const spec = model_spec(model);
     json_t *const trial = stored->trial ? json_loads(stored->trial, 0, NULL) : NULL;
-    return json_pack(
-        "{s:I, s:s, s:b, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:s, s:o, s:o, s:o, s:o}",
-        "model", (json_int_t)stored->id, "hash", hash, "serves", (int)stored->serves,
-        "trial", trial ? trial : json_null(), "params", (json_int_t)model_params(model),
-        "windows", "fit", (json_int_t)report->windows_fit, "stop",
-        (json_int_t)report->windows_stop, "judge", (json_int_t)report->windows_judge,
-        "season", (json_int_t)report->season, "note", report->note, "results",
-        training_figures_json(report, spec->horizon), "champion",
-        training_champions_json(report, series_name, model), "history",
-        training_epochs_json(report), "covariates", training_covariates_json(report));
+    json_t *const json =
+        json_pack("{s:I, s:s, s:b, s:o, s:I}", "model", (json_int_t)stored->id, "hash",
+                  hash, "serves", (int)stored->serves, "trial",
+                  trial ? trial : json_null(), "params", (json_int_t)model_params(model));
+    json_object_update_new(json, report_json(model));
+    return json;
 }
 
 /* What the job's row keeps of the model, as JSON text the caller frees. */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * training.h -- what a training says of itself: to people, and as JSON.
- *
- * The same figures stand in the job row, in the log, on the terminal and in the output
- * of `backtest --json`; numbers that JSON cannot say are null.
+ * training.h -- what a training says of itself while it goes on: to people, and as JSON,
+ * in which a number that it cannot say is null.
  */
 #ifndef TRAINING_H
 #define TRAINING_H
@@ -38,17 +36,5 @@ int training_progress_show(void *ctx, const struct model_progress *progress);
 
 /* For people: "all", or the part of the horizon, "0-1/8", that a bucket covers. */
 const char *training_bucket(int bucket);
-
-/* The parts of a report, in the words of the documentation; "bucket" is "all" or a
- * number from 0. */
-json_t *training_figures_json(const struct model_report *report, size_t horizon);
-json_t *training_epochs_json(const struct model_report *report);
-/* [{"name","known","series"}]: the covariates, and how many series are better with each. */
-json_t *training_covariates_json(const struct model_report *report);
-
-/* name(ctx, i) names series i. */
-json_t *training_champions_json(const struct model_report *report,
-                                const char *(*name)(const void *ctx, size_t index),
-                                const void *ctx);
 
 #endif

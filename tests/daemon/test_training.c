@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "api/api.h"
 #include "base/mem.h"
 #include "daemon/outlook.h"
 #include "daemon/training.h"
@@ -41,12 +42,6 @@ static void a_report_without_progress_is_short(void **state)
     assert_string_equal(training_progress_text(&p, text), "     ");
 }
 
-static const char *name_of(const void *ctx, size_t index)
-{
-    (void)ctx;
-    return index ? "b" : "a";
-}
-
 static void reports_say_null_for_what_is_unknown(void **state)
 {
     (void)state;
@@ -57,7 +52,10 @@ static void reports_say_null_for_what_is_unknown(void **state)
         [5] = {.candidate = "frwkv", .skill = 0.25}, [6] = {.skill = (double)NAN}};
     const struct model_report report = {
         .figure_count = 2, .figures = figures, .series_count = 2, .champions = champions};
-    json_t *const rows = training_figures_json(&report, 24);
+    char a[] = "a", b[] = "b", *names[] = {a, b};
+    const struct grid grid = {.names = names, .cols = 2};
+    json_t *const json = report_json_backtest(&report, 24, &grid);
+    const json_t *const rows = json_object_get(json, "results");
     const json_t *const first = json_array_get(rows, 0), *const second =
                                                              json_array_get(rows, 1);
     assert_string_equal(json_string_value(json_object_get(first, "bucket")), "all");
@@ -66,16 +64,14 @@ static void reports_say_null_for_what_is_unknown(void **state)
     assert_true(json_is_null(json_object_get(second, "mse")));
     assert_int_equal(json_integer_value(json_object_get(second, "params")), 7);
     assert_int_equal(json_integer_value(json_object_get(second, "horizon")), 24);
-    json_decref(rows);
-
-    json_t *const list = training_champions_json(&report, name_of, NULL);
+    const json_t *const list = json_object_get(json, "champion");
     assert_int_equal(json_array_size(list), 8);
     const json_t *const champion = json_array_get(list, 5);
     assert_string_equal(json_string_value(json_object_get(champion, "series")), "b");
     assert_int_equal(json_integer_value(json_object_get(champion, "bucket")), 1);
     assert_close(json_number_value(json_object_get(champion, "skill")), 0.25, 0);
     assert_true(json_is_null(json_object_get(json_array_get(list, 6), "skill")));
-    json_decref(list);
+    json_decref(json);
 }
 
 static void candidates_are_named_in_order(void **state)
