@@ -26,8 +26,8 @@ static const char help[] =
     "  --json              print one JSON object\n";
 
 struct wish {
-    const char *config, *name, *as_of, *days, *series;
-    bool json, quiet;
+    const char *name, *as_of, *days, *series;
+    bool json;
 };
 
 static void add_number(struct table *t, const json_t *row, const char *key)
@@ -87,56 +87,20 @@ static int accuracy(struct client *client, const void *ctx, struct err *err)
     return 0;
 }
 
-/* 1 when help was asked for. */
-static int read_options(int argc, char **argv, struct wish *wish, struct err *err)
-{
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"quiet", no_argument, NULL, 'q'},
-        {"as-of", required_argument, NULL, 'A'},  {"days", required_argument, NULL, 'D'},
-        {"series", required_argument, NULL, 'S'}, {"json", no_argument, NULL, 'J'},
-        {"help", no_argument, NULL, 'h'},         {0}};
-    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
-        switch (c) {
-        case 'h':
-            return 1;
-        case 'c':
-            wish->config = optarg;
-            break;
-        case 'q':
-            wish->quiet = true;
-            break;
-        case 'A':
-            wish->as_of = optarg;
-            break;
-        case 'D':
-            wish->days = optarg;
-            break;
-        case 'S':
-            wish->series = optarg;
-            break;
-        case 'J':
-            wish->json = true;
-            break;
-        default:
-            return command_bad_option(c, argv, err);
-        }
-    }
-    if (optind + 1 != argc)
-        return err_set(err, ERR_INVALID, "one forecaster's name expected");
-    wish->name = argv[optind];
-    return 0;
-}
-
 int accuracy_command(int argc, char **argv)
 {
     struct wish wish = {0};
-    struct err err = {0};
-    const int read = read_options(argc, argv, &wish, &err);
-    if (read > 0)
-        return fputs(help, stdout), EXIT_DONE;
-    if (read < 0)
-        return command_misused("accuracy", "%s", err.msg);
-    const struct client_options options = {
-        .command = "accuracy", .config = wish.config, .quiet = wish.quiet};
+    struct client_options options = {.command = "accuracy"};
+    const struct command_option table[] = {
+        CLIENT_OPTIONS(options),       {"as-of", .value = &wish.as_of},
+        {"days", .value = &wish.days}, {"series", .value = &wish.series},
+        {"json", .flag = &wish.json},
+    };
+    const int status = COMMAND_OPTIONS(argc, argv, help, table);
+    if (status >= 0)
+        return status;
+    if (optind + 1 != argc)
+        return command_misused("accuracy", "one forecaster's name expected");
+    wish.name = argv[optind];
     return client_command(&options, accuracy, &wish);
 }

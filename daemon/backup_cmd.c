@@ -51,35 +51,23 @@ struct wish {
 /* The exit status, or -1 to go on. */
 static int parse(int argc, char **argv, const char *help, struct wish *wish)
 {
-    /* Of verify; the others know all but the first. */
-    static const struct option longs[] = {{"replay", required_argument, NULL, 'R'},
-                                          {"config", required_argument, NULL, 'c'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    const struct option *const known = help == verify_help ? longs : longs + 1;
+    const char *replay = NULL;
+    char *end = NULL;
     struct config config;
     struct err err = {0};
     *wish = (struct wish){.replay = REPLAY_DEFAULT};
-    for (int c; (c = getopt_long(argc, argv, ":c:h", known, NULL)) != -1;) {
-        char *end = NULL;
-        switch (c) {
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_DONE;
-        case 'c':
-            wish->config = optarg;
-            break;
-        case 'R':
-            wish->replay = strtol(optarg, &end, 10);
-            if (end == optarg || *end || wish->replay < 0)
-                return command_misused(argv[0], "--replay: must be 0 or more, got %s",
-                                       optarg);
-            break;
-        default:
-            command_bad_option(c, argv, &err);
-            return command_misused(argv[0], "%s", err.msg);
-        }
-    }
+    const struct command_option table[] = {
+        {"config", 'c', .value = &wish->config},
+        {"replay", .value = &replay}, /* of verify alone */
+    };
+    const int status =
+        command_options(argc, argv, help, table, help == verify_help ? 2 : 1);
+    if (status >= 0)
+        return status;
+    if (replay)
+        wish->replay = strtol(replay, &end, 10);
+    if (replay && (end == replay || *end || wish->replay < 0))
+        return command_misused(argv[0], "--replay: must be 0 or more, got %s", replay);
     if (optind + 1 < argc)
         return command_misused(argv[0], "one folder expected, got %s too",
                                argv[optind + 1]);

@@ -17,21 +17,12 @@ static const char help[] =
 
 int check_config_command(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
     const char *path = NULL;
     struct err err = {0};
-    for (int c; (c = getopt_long(argc, argv, ":c:h", longs, NULL)) != -1;) {
-        if (c == 'h') {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (c != 'c') {
-            command_bad_option(c, argv, &err);
-            return command_misused("check-config", "%s", err.msg);
-        }
-        path = optarg;
-    }
+    const struct command_option table[] = {{"config", 'c', .value = &path}};
+    const int status = COMMAND_OPTIONS(argc, argv, help, table);
+    if (status >= 0)
+        return status;
     if (optind < argc)
         return command_misused("check-config", "no argument expected, got %s",
                                argv[optind]);

@@ -27,6 +27,13 @@ struct client_options {
     bool quiet;          /* do not say whom it asks */
 };
 
+/* Rows for command_options(): those that every such subcommand has. */
+#define CLIENT_OPTIONS(options)                                                          \
+    {.name = "config", .letter = 'c', .value = &(options).config},                       \
+    {                                                                                    \
+        .name = "quiet", .letter = 'q', .flag = &(options).quiet                         \
+    }
+
 struct client *client_open(const struct client_options *options, struct err *err)
     __attribute__((warn_unused_result));
 void client_close(struct client *client);

@@ -8,6 +8,9 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/err.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -37,6 +40,25 @@ int command_misused(const char *command, const char *format, ...)
 /* Whether all that went to stdout is written; -1 and ERR_IO where not, as on a disk that
  * is full. */
 int command_flush(struct err *err);
+
+/* One option: --name, and -letter where there is one, which sets a flag or takes a value. */
+struct command_option {
+    const char *name;
+    char letter;
+    bool *flag;
+    const char **value;
+};
+enum { COMMAND_OPTIONS_MAX = 16 };
+
+/*
+ * Reads a command line whose first word is the command: options go where their rows say,
+ * and argv[optind] is the first argument that is none.  -1 to go on; else the exit
+ * status: help was asked for and printed, or an option is wrong and named.
+ */
+int command_options(int argc, char **argv, const char *help,
+                    const struct command_option *options, size_t count);
+#define COMMAND_OPTIONS(argc, argv, help, table)                                         \
+    command_options((argc), (argv), (help), (table), sizeof(table) / sizeof *(table))
 
 /* Names the option for which getopt_long() has just returned c, '?' or ':' (its letters
  * begin with ':').  -1. */

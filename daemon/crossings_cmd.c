@@ -25,8 +25,8 @@ static const char help[] =
     "  --json              print one JSON object\n";
 
 struct wish {
-    const char *config, *name, *limit, *series;
-    bool json, quiet;
+    const char *name, *limit, *series;
+    bool json;
 };
 
 static void add_time(struct table *t, const json_t *one, const char *quantile)
@@ -102,58 +102,24 @@ static int crossings(struct client *client, const void *ctx, struct err *err)
     return 0;
 }
 
-/* 1 when help was asked for. */
-static int read_options(int argc, char **argv, struct wish *wish, struct err *err)
-{
-    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {"limit", required_argument, NULL, 'L'},
-                                          {"series", required_argument, NULL, 'S'},
-                                          {"json", no_argument, NULL, 'J'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
-        switch (c) {
-        case 'h':
-            return 1;
-        case 'c':
-            wish->config = optarg;
-            break;
-        case 'q':
-            wish->quiet = true;
-            break;
-        case 'L':
-            wish->limit = optarg;
-            break;
-        case 'S':
-            wish->series = optarg;
-            break;
-        case 'J':
-            wish->json = true;
-            break;
-        default:
-            return command_bad_option(c, argv, err);
-        }
-    }
-    if (optind < argc)
-        wish->name = argv[optind++];
-    if (optind < argc)
-        return err_set(err, ERR_INVALID, "at most one forecaster's name expected");
-    if (wish->series && !wish->name)
-        return err_set(err, ERR_INVALID, "--series takes a forecaster's name before it");
-    return 0;
-}
-
 int crossings_command(int argc, char **argv)
 {
     struct wish wish = {0};
-    struct err err = {0};
-    const int read = read_options(argc, argv, &wish, &err);
-    if (read > 0)
-        return fputs(help, stdout), EXIT_DONE;
-    if (read < 0)
-        return command_misused("crossings", "%s", err.msg);
-    const struct client_options options = {
-        .command = "crossings", .config = wish.config, .quiet = wish.quiet};
+    struct client_options options = {.command = "crossings"};
+    const struct command_option table[] = {
+        CLIENT_OPTIONS(options),
+        {"limit", .value = &wish.limit},
+        {"series", .value = &wish.series},
+        {"json", .flag = &wish.json},
+    };
+    const int status = COMMAND_OPTIONS(argc, argv, help, table);
+    if (status >= 0)
+        return status;
+    if (optind + 1 < argc)
+        return command_misused("crossings", "at most one forecaster's name expected");
+    wish.name = argv[optind]; /* or NULL */
+    if (wish.series && !wish.name)
+        return command_misused("crossings",
+                               "--series takes a forecaster's name before it");
     return client_command(&options, crossings, &wish);
 }

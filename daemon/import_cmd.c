@@ -28,46 +28,8 @@ static const char help[] =
     "                      no: as having arrived now\n";
 
 struct import {
-    const char *config, *file;
-    const char *format, *time_column, *zone, *history;
-    bool quiet;
+    const char *file, *format, *time_column, *zone, *history;
 };
-
-/* 0: go on; 1: help was printed; -1. */
-static int options_read(struct import *import, int argc, char **argv, struct err *err)
-{
-    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {"format", required_argument, NULL, 'F'},
-                                          {"time-column", required_argument, NULL, 'T'},
-                                          {"zone", required_argument, NULL, 'Z'},
-                                          {"history", required_argument, NULL, 'H'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
-        const char **const to = c == 'c'   ? &import->config
-                                : c == 'F' ? &import->format
-                                : c == 'T' ? &import->time_column
-                                : c == 'Z' ? &import->zone
-                                : c == 'H' ? &import->history
-                                           : NULL;
-        if (c == 'h')
-            return fputs(help, stdout), 1;
-        if (c == 'q')
-            import->quiet = true;
-        else if (!to)
-            return command_bad_option(c, argv, err);
-        else
-            *to = optarg;
-    }
-    if (strcmp(import->history, "yes") != 0 && strcmp(import->history, "no") != 0)
-        return err_set(err, ERR_INVALID, "--history: must be yes or no, got \"%s\"",
-                       import->history);
-    if (optind + 1 != argc)
-        return err_set(err, ERR_INVALID, "one file expected; - is standard input");
-    import->file = argv[optind];
-    return 0;
-}
 
 static char *path_of(const struct import *import, struct client *client)
 {
@@ -159,18 +121,28 @@ int import_command(int argc, char **argv)
 {
     struct import import = {.history = "yes"};
     struct err err = {0};
-    const int read = options_read(&import, argc, argv, &err);
-    if (read != 0)
-        return read > 0 ? EXIT_DONE : command_misused("import", "%s", err.msg);
+    struct client_options options = {.command = "import", .create = true};
+    const struct command_option table[] = {
+        CLIENT_OPTIONS(options),
+        {"format", .value = &import.format},
+        {"time-column", .value = &import.time_column},
+        {"zone", .value = &import.zone},
+        {"history", .value = &import.history},
+    };
+    const int status = COMMAND_OPTIONS(argc, argv, help, table);
+    if (status >= 0)
+        return status;
+    if (strcmp(import.history, "yes") != 0 && strcmp(import.history, "no") != 0)
+        return command_misused("import", "--history: must be yes or no, got \"%s\"",
+                               import.history);
+    if (optind + 1 != argc)
+        return command_misused("import", "one file expected; - is standard input");
+    import.file = argv[optind];
     uint64_t size = 0;
     FILE *const file = file_open(import.file, &size, &err);
     if (!file)
         return command_failed("import", &err);
     model_start();
-    const struct client_options options = {.command = "import",
-                                           .config = import.config,
-                                           .create = true,
-                                           .quiet = import.quiet};
     struct client *const client = client_open(&options, &err);
     const int failed = !client || upload(&import, client, file, size, &err);
     client_close(client);

@@ -24,8 +24,8 @@ static const char help[] =
     "  --json              print one JSON object\n";
 
 struct wish {
-    const char *config, *name, *restore;
-    bool json, quiet;
+    const char *name, *restore;
+    bool json;
 };
 
 static const char *text_of(const json_t *json, const char *key)
@@ -76,49 +76,20 @@ static int models(struct client *client, const void *ctx, struct err *err)
     return 0;
 }
 
-/* 1 when help was asked for. */
-static int read_options(int argc, char **argv, struct wish *wish, struct err *err)
-{
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},  {"quiet", no_argument, NULL, 'q'},
-        {"restore", required_argument, NULL, 'R'}, {"json", no_argument, NULL, 'J'},
-        {"help", no_argument, NULL, 'h'},          {0}};
-    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
-        switch (c) {
-        case 'h':
-            return 1;
-        case 'c':
-            wish->config = optarg;
-            break;
-        case 'q':
-            wish->quiet = true;
-            break;
-        case 'R':
-            wish->restore = optarg;
-            break;
-        case 'J':
-            wish->json = true;
-            break;
-        default:
-            return command_bad_option(c, argv, err);
-        }
-    }
-    if (optind + 1 != argc)
-        return err_set(err, ERR_INVALID, "one forecaster's name expected");
-    wish->name = argv[optind];
-    return 0;
-}
-
 int models_command(int argc, char **argv)
 {
     struct wish wish = {0};
-    struct err err = {0};
-    const int read = read_options(argc, argv, &wish, &err);
-    if (read > 0)
-        return fputs(help, stdout), EXIT_DONE;
-    if (read < 0)
-        return command_misused("models", "%s", err.msg);
-    const struct client_options options = {
-        .command = "models", .config = wish.config, .quiet = wish.quiet};
+    struct client_options options = {.command = "models"};
+    const struct command_option table[] = {
+        CLIENT_OPTIONS(options),
+        {"restore", .value = &wish.restore},
+        {"json", .flag = &wish.json},
+    };
+    const int status = COMMAND_OPTIONS(argc, argv, help, table);
+    if (status >= 0)
+        return status;
+    if (optind + 1 != argc)
+        return command_misused("models", "one forecaster's name expected");
+    wish.name = argv[optind];
     return client_command(&options, models, &wish);
 }

@@ -132,7 +132,7 @@ static int job_report(const json_t *job, bool json, struct err *err)
 }
 
 struct wish {
-    const char *command, *help;
+    const char *command;
     const char *name;  /* of the forecaster */
     const char *mixer; /* to convert to; NULL: train */
     bool json;
@@ -162,48 +162,36 @@ static int watch(struct client *client, const void *ctx, struct err *err)
     return result;
 }
 
-static int ask(struct wish wish, int argc, char **argv)
+static int ask(struct client_options *options, struct wish *wish, int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"to", required_argument, NULL, 't'}, {"config", required_argument, NULL, 'c'},
-        {"quiet", no_argument, NULL, 'q'},    {"json", no_argument, NULL, 'J'},
-        {"help", no_argument, NULL, 'h'},     {0}};
-    const bool convert = wish.help == convert_help;
-    struct client_options options = {.command = wish.command, .jobs = true};
-    struct err err = {0};
-    for (int c; (c = getopt_long(argc, argv, ":c:qh", longs, NULL)) != -1;) {
-        if (c == 'h')
-            return fputs(wish.help, stdout), EXIT_DONE;
-        if (c == '?' || c == ':') {
-            command_bad_option(c, argv, &err);
-            return command_misused(wish.command, "%s", err.msg);
-        }
-        if (c == 't' && !convert)
-            return command_misused(wish.command, "--to: only convert has it");
-        if (c == 'c')
-            options.config = optarg;
-        else if (c == 'q')
-            options.quiet = true;
-        else if (c == 't')
-            wish.mixer = optarg;
-        else
-            wish.json = true;
-    }
     if (optind + 1 != argc)
-        return command_misused(wish.command, "one forecaster's name expected");
-    if (convert && !wish.mixer)
-        return command_misused(wish.command, "--to: inline or luna expected");
-    wish.name = argv[optind];
+        return command_misused(wish->command, "one forecaster's name expected");
+    wish->name = argv[optind];
     model_start();
-    return client_command(&options, watch, &wish);
+    return client_command(options, watch, wish);
 }
 
 int train_command(int argc, char **argv)
 {
-    return ask((struct wish){.command = "train", .help = help}, argc, argv);
+    struct wish wish = {.command = "train"};
+    struct client_options options = {.command = "train", .jobs = true};
+    const struct command_option table[] = {CLIENT_OPTIONS(options),
+                                           {"json", .flag = &wish.json}};
+    const int status = COMMAND_OPTIONS(argc, argv, help, table);
+    return status >= 0 ? status : ask(&options, &wish, argc, argv);
 }
 
 int convert_command(int argc, char **argv)
 {
-    return ask((struct wish){.command = "convert", .help = convert_help}, argc, argv);
+    struct wish wish = {.command = "convert"};
+    struct client_options options = {.command = "convert", .jobs = true};
+    const struct command_option table[] = {CLIENT_OPTIONS(options),
+                                           {"to", .value = &wish.mixer},
+                                           {"json", .flag = &wish.json}};
+    const int status = COMMAND_OPTIONS(argc, argv, convert_help, table);
+    if (status >= 0)
+        return status;
+    if (!wish.mixer)
+        return command_misused("convert", "--to: inline or luna expected");
+    return ask(&options, &wish, argc, argv);
 }
