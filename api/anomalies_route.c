@@ -52,19 +52,15 @@ static int read_wish(const struct request *req, struct wish *wish, struct err *e
 static int read_anomalies(struct request *req, const struct wish *wish,
                           struct anomalies *out, struct err *err)
 {
-    struct store_forecaster stored = {0};
+    struct store *const store = req->api->config.store;
     struct forecaster f;
-    if (store_forecaster_get(req->api->config.store, req->name, &stored, err))
-        return -1;
-    int rc = forecaster_load(&stored, &f, err);
-    store_forecaster_fini(&stored);
-    if (rc)
+    if (forecaster_now(store, req->name, &f, NULL, err))
         return -1;
     const int64_t steps = (wish->hours * 3600000 + f.step_ms - 1) / f.step_ms;
     const struct anomalies_wish what = {.series = wish->series ? wish->name : NULL,
                                         .steps = (size_t)steps,
                                         .as_of_ms = wish->as_of_ms};
-    rc = anomalies_read(req->api->config.store, &f, &what, out, err);
+    const int rc = anomalies_read(store, &f, &what, out, err);
     forecaster_fini(&f);
     return rc;
 }

@@ -87,6 +87,12 @@ int forecaster_parse(const char *name, const char *json, size_t len,
 /* The same of one that is stored; ERR_CORRUPT. */
 int forecaster_load(const struct store_forecaster *stored, struct forecaster *out,
                     struct err *err);
+/* The same by name: as it is now, with its revision (NULL: not wanted), or as it was in
+ * one.  ERR_NOT_FOUND. */
+int forecaster_now(struct store *store, const char *name, struct forecaster *out,
+                   int64_t *revision, struct err *err);
+int forecaster_then(struct store *store, const char *name, int64_t revision,
+                    struct forecaster *out, struct err *err);
 void forecaster_fini(struct forecaster *forecaster);
 
 /* The zone whose calendar the steps follow, where they are whole days; else NULL. */

@@ -221,20 +221,16 @@ static int add_definition(struct request *req, const struct wish *wish,
 {
     enum { DAY_MS = 86400000 };
     struct store *const store = req->api->config.store;
-    struct store_forecaster stored = {0};
-    struct forecaster definition = {0};
+    struct forecaster definition;
     if (f->step_ms % DAY_MS && !wish->observed)
         return 0;
-    if (store_forecaster_revision(store, f->forecaster, f->revision, &stored, err))
+    if (forecaster_then(store, f->forecaster, f->revision, &definition, err))
         return -1;
-    int rc = forecaster_load(&stored, &definition, err);
-    if (rc == 0)
-        rc = forecast_zone(f, &definition, err);
+    int rc = forecast_zone(f, &definition, err);
     if (rc == 0 && wish->observed)
         rc =
             observe(store, serving_now_ms(req->api->config.serving), &definition, f, err);
     forecaster_fini(&definition);
-    store_forecaster_fini(&stored);
     return rc;
 }
 

@@ -414,3 +414,29 @@ int forecaster_load(const struct store_forecaster *stored, struct forecaster *ou
                          stored->name, why.msg)
                : 0;
 }
+
+int forecaster_now(struct store *store, const char *name, struct forecaster *out,
+                   int64_t *revision, struct err *err)
+{
+    struct store_forecaster stored = {0};
+    *out = (struct forecaster){0};
+    if (store_forecaster_get(store, name, &stored, err))
+        return -1;
+    const int rc = forecaster_load(&stored, out, err);
+    if (revision)
+        *revision = stored.revision;
+    store_forecaster_fini(&stored);
+    return rc;
+}
+
+int forecaster_then(struct store *store, const char *name, int64_t revision,
+                    struct forecaster *out, struct err *err)
+{
+    struct store_forecaster stored = {0};
+    *out = (struct forecaster){0};
+    if (store_forecaster_revision(store, name, revision, &stored, err))
+        return -1;
+    const int rc = forecaster_load(&stored, out, err);
+    store_forecaster_fini(&stored);
+    return rc;
+}

@@ -48,19 +48,13 @@ static void definition_fini(struct walk *w)
 
 static int take_definition(struct walk *w, int64_t revision, struct err *err)
 {
-    struct store_forecaster stored = {0};
     if (w->revision == revision)
         return 0;
     definition_fini(w);
-    if (store_forecaster_revision(w->store, w->wish->forecaster, revision, &stored, err))
+    if (forecaster_then(w->store, w->wish->forecaster, revision, &w->definition, err))
         return -1;
-    int rc = forecaster_load(&stored, &w->definition, err);
-    store_forecaster_fini(&stored);
-    if (rc == 0)
-        rc = store_select(w->store, w->definition.select, MODEL_SERIES_MAX, &w->names,
-                          err);
     w->revision = revision;
-    return rc;
+    return store_select(w->store, w->definition.select, MODEL_SERIES_MAX, &w->names, err);
 }
 
 /* A model that is gone takes its season with it. */

@@ -112,18 +112,15 @@ static int find_entry(struct run *run, const struct store_issued *issued, size_t
 static int load_revision(struct run *run, int64_t number, struct err *err)
 {
     struct revision *const revision = &run->revision;
-    struct store_forecaster stored = {0};
     if (revision->number == number)
         return 0;
     if (revision->number)
         forecaster_fini(&revision->definition);
     revision->number = 0;
-    if (store_forecaster_revision(run->store, run->forecaster, number, &stored, err))
+    if (forecaster_then(run->store, run->forecaster, number, &revision->definition, err))
         return -1;
-    const int rc = forecaster_load(&stored, &revision->definition, err);
-    store_forecaster_fini(&stored);
-    revision->number = rc ? 0 : number;
-    return rc;
+    revision->number = number;
+    return 0;
 }
 
 static struct predicted_span span_of(const struct run *run,

@@ -33,17 +33,6 @@ static void unload(struct walk *w)
     w->loaded = false;
 }
 
-static int load_definition(struct walk *w, int64_t revision, struct err *err)
-{
-    struct store_forecaster stored = {0};
-    if (store_forecaster_revision(w->store, w->forecaster, revision, &stored, err))
-        return -1;
-    const int rc = forecaster_load(&stored, &w->served.definition, err);
-    store_forecaster_fini(&stored);
-    w->served.revision = revision;
-    return rc;
-}
-
 static int load_model(struct walk *w, int64_t model_id, struct err *err)
 {
     struct store_model stored = {0};
@@ -77,7 +66,9 @@ static int load(struct walk *w, const struct store_issued *issued, struct err *e
         unload(w);
         w->served = (struct served){0};
         w->loaded = true;
-        if (load_definition(w, issued->revision, err))
+        w->served.revision = issued->revision;
+        if (forecaster_then(w->store, w->forecaster, issued->revision,
+                            &w->served.definition, err))
             return -1;
         if (load_model(w, issued->model_id, &why)) {
             unload(w);

@@ -149,18 +149,6 @@ static int no_model(struct serving *s, const char *forecaster, struct err *err)
     return -1;
 }
 
-static int load_definition(struct serving *s, const char *name, struct served *out,
-                           struct err *err)
-{
-    struct store_forecaster stored = {0};
-    if (store_forecaster_get(s->store, name, &stored, err))
-        return -1;
-    const int rc = forecaster_load(&stored, &out->definition, err);
-    out->revision = stored.revision;
-    store_forecaster_fini(&stored);
-    return rc;
-}
-
 static int load_model(struct serving *s, const char *name, struct served *out,
                       struct err *err)
 {
@@ -204,7 +192,7 @@ struct served *serving_get(struct serving *s, const char *forecaster, struct err
     if (found)
         return found;
     struct served *const fresh = mem_new(1, sizeof *fresh);
-    if (load_definition(s, forecaster, fresh, err) ||
+    if (forecaster_now(s->store, forecaster, &fresh->definition, &fresh->revision, err) ||
         load_model(s, forecaster, fresh, err)) {
         served_free(fresh);
         return NULL;

@@ -57,23 +57,13 @@ static bool enough(struct request *req, const struct forecaster *f, struct reply
     return reply->status == 0;
 }
 
-static int read_definition(struct request *req, struct forecaster *out, struct err *err)
-{
-    struct store_forecaster stored = {0};
-    if (store_forecaster_get(req->api->config.store, req->name, &stored, err))
-        return -1;
-    const int rc = forecaster_load(&stored, out, err);
-    store_forecaster_fini(&stored);
-    return rc;
-}
-
 /* 202 with the job, or what is missing. */
 static int add_job(struct request *req, const struct store_job_wish *wish,
                    struct reply *reply, struct err *err)
 {
     const struct api_config *const config = &req->api->config;
     struct forecaster definition;
-    if (read_definition(req, &definition, err))
+    if (forecaster_now(config->store, req->name, &definition, NULL, err))
         return -1;
     const bool go = enough(req, &definition, reply);
     forecaster_fini(&definition);

@@ -41,7 +41,7 @@ int backtest_job_run(const struct job_run *run, struct err *err)
     struct model_report report = {0};
     char *path = NULL, *text = NULL;
     int result = -1;
-    if (train_job_definition(run, &forecaster, NULL, err) ||
+    if (forecaster_now(run->store, run->job->forecaster, &forecaster, NULL, err) ||
         split_read(run->job, &split, err) ||
         forecaster_grid(&forecaster, run->store, run->job->created_ms, 0, &grid, err))
         goto out;

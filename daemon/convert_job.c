@@ -52,7 +52,8 @@ static int convert_to(const struct job_run *run, const char *mixer, struct err *
     struct store_publication publication = {0};
     char *text = NULL;
     int result = -1;
-    if (train_job_definition(run, &forecaster, &publication.revision, err) ||
+    if (forecaster_now(run->store, run->job->forecaster, &forecaster,
+                       &publication.revision, err) ||
         champion_load(run, &champion, err))
         goto out;
     if (!champion.model) {

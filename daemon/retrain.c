@@ -120,15 +120,13 @@ static int act(struct store *store, const struct forecaster *f, const struct liv
 int retrain_look(struct store *store, const char *forecaster, int64_t now_ms,
                  bool *queued, struct err *err)
 {
-    struct store_forecaster stored = {0};
     struct store_model serving = {0};
     struct forecaster f = {0};
     struct model *model = NULL;
     struct live live;
     int rc = -1;
     *queued = false;
-    if (store_forecaster_get(store, forecaster, &stored, err) ||
-        forecaster_load(&stored, &f, err))
+    if (forecaster_now(store, forecaster, &f, NULL, err))
         goto out;
     if (!f.schedules[SCHEDULE_TRAIN].set) {
         rc = 0;
@@ -145,6 +143,5 @@ out:
     model_free(model);
     store_model_fini(&serving);
     forecaster_fini(&f);
-    store_forecaster_fini(&stored);
     return rc;
 }

@@ -27,19 +27,6 @@ void train_job_clean(const char *checkpoint_folder, const struct store_job *job)
     free(path);
 }
 
-int train_job_definition(const struct job_run *run, struct forecaster *out,
-                         int64_t *revision, struct err *err)
-{
-    struct store_forecaster stored = {0};
-    if (store_forecaster_get(run->store, run->job->forecaster, &stored, err))
-        return -1;
-    const int result = forecaster_load(&stored, out, err);
-    if (revision)
-        *revision = stored.revision;
-    store_forecaster_fini(&stored);
-    return result;
-}
-
 struct model_hooks train_job_hooks(const struct job_run *run, char **path)
 {
     *path = checkpoint_path(run->checkpoint_folder, run->job);
@@ -158,7 +145,8 @@ static int train_and_publish(const struct job_run *run, struct err *err)
     struct store_publication publication = {0};
     char *text = NULL;
     int result = -1;
-    if (train_job_definition(run, &forecaster, &publication.revision, err) ||
+    if (forecaster_now(run->store, run->job->forecaster, &forecaster,
+                       &publication.revision, err) ||
         champion_load(run, &champion, err) ||
         forecaster_grid(&forecaster, run->store, run->job->created_ms, 0, &grid, err))
         goto out;

@@ -47,10 +47,6 @@ int train_job_run(const struct job_run *run, struct err *err);
 
 /* ---- for jobs that train (backtest_job.c, convert_job.c) ---------------------------- */
 
-/* The definition as it is now, and its revision (or NULL). */
-int train_job_definition(const struct job_run *run, struct forecaster *out,
-                         int64_t *revision, struct err *err);
-
 /* Hooks with the job's progress and a checkpoint of its own.  path: freed by the
  * caller. */
 struct model_hooks train_job_hooks(const struct job_run *run, char **path);
