@@ -52,10 +52,28 @@ static int append(const char *bytes, size_t len, void *ctx)
     return 0;
 }
 
+/* Whether fewer digits do for all of its numbers, as for those that people wrote. */
+static bool is_short(json_t *value)
+{
+    char text[32];
+    const char *key;
+    json_t *one;
+    size_t i;
+    if (json_is_real(value)) {
+        snprintf(text, sizeof text, "%.*g", DIGITS_SHORT, json_real_value(value));
+        return strtod(text, NULL) == json_real_value(value);
+    }
+    json_array_foreach(value, i, one) if (!is_short(one)) return false;
+    json_object_foreach(value, key, one) if (!is_short(one)) return false;
+    return true;
+}
+
 void reply_json(struct reply *reply, unsigned status, json_t *value,
                 enum reply_digits digits)
 {
     struct page page = {0};
+    if (digits == DIGITS_DOUBLE && is_short(value))
+        digits = DIGITS_SHORT;
     json_dump_callback(value, append, &page,
                        JSON_COMPACT | JSON_REAL_PRECISION((size_t)digits));
     json_decref(value);

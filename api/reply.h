@@ -45,7 +45,7 @@ void reply_text(struct reply *reply, unsigned status, const char *type, char *bo
                 size_t len);
 
 /* Digits after which a number reads back as the same float or double; SHORT for numbers
- * that people wrote, such as 0.1. */
+ * that people wrote, such as 0.1, and in place of DOUBLE where it does for all. */
 enum reply_digits { DIGITS_FLOAT = 9, DIGITS_SHORT = 15, DIGITS_DOUBLE = 17 };
 
 /* Takes the reference to value over and writes it as application/json. */

@@ -41,6 +41,28 @@ static void test_round_trip(void **state)
     answer_fini(&a);
 }
 
+/* A number comes back as it was written. */
+static void test_digits(void **state)
+{
+    struct fixture *const f = *state;
+    struct answer a = post(
+        f, "/v1/samples",
+        BODY(SAMPLE("short", "1", "0.1") "," SAMPLE("short", "2", "68.5329") "," SAMPLE(
+            "long", "1", "0.1") "," SAMPLE("long", "2", "0.30000000000000004")));
+    assert_status(a, 200);
+    answer_fini(&a);
+    a = get(f, "/v1/samples?series=short");
+    assert_non_null(strstr(a.body, ":0.1}"));
+    assert_non_null(strstr(a.body, ":68.5329}"));
+    answer_fini(&a);
+    a = get(f, "/v1/samples?series=long");
+    assert_non_null(strstr(a.body, ":0.30000000000000004}"));
+    answer_fini(&a);
+    a = get(f, "/v1/series?select=short");
+    assert_non_null(strstr(a.body, ":68.5329}"));
+    answer_fini(&a);
+}
+
 static void test_counts(void **state)
 {
     struct fixture *const f = *state;
@@ -224,9 +246,9 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_round_trip),      CASE(test_counts),           CASE(test_bad_bodies),
-        CASE(test_problem_members), CASE(test_deep_and_large),   CASE(test_bad_reads),
-        CASE(test_series),          CASE(test_survives_restart),
+        CASE(test_round_trip), CASE(test_digits),          CASE(test_counts),
+        CASE(test_bad_bodies), CASE(test_problem_members), CASE(test_deep_and_large),
+        CASE(test_bad_reads),  CASE(test_series),          CASE(test_survives_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
