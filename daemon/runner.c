@@ -21,11 +21,11 @@
 #include "daemon/convert_job.h"
 #include "daemon/retrain.h"
 #include "daemon/training.h"
+#include "daemon/waker.h"
 #include "storage/storage.h"
 
 enum {
     LEASE_MS = 60000,
-    IDLE_MS = 1000, /* a lease of another process may have ended meanwhile */
     PROGRESS_MS = 1000,
     NICE = 10,
 };
@@ -35,9 +35,7 @@ struct runner {
     char *checkpoint_folder;
     char owner[64];
     pthread_t thread;
-    pthread_mutex_t lock; /* guards woken */
-    pthread_cond_t changed;
-    bool woken;
+    struct waker waker;
     atomic_bool stop;
     atomic_int_fast64_t beat_ms;
     struct err trouble; /* why no job could be taken last; the thread's */
@@ -228,8 +226,6 @@ static int write_verdict(struct runner *r, const struct store_job *job,
                : store_job_finish(store, job->id, r->owner, "failed", NULL, reason, err);
 }
 
-static void wait_for_work(struct runner *r);
-
 /*
  * A failed job says why; one that was interrupted goes back to the queue.  The full disk
  * that a job failed for takes no word of that either: it is told when there is room, or
@@ -259,7 +255,7 @@ static void job_close(struct runner *r, const struct work *work, const struct er
         if (!go_on)
             return;
         beat(r);
-        wait_for_work(r);
+        waker_rest(&r->waker);
     }
 }
 
@@ -351,19 +347,6 @@ static bool take_one(struct runner *r)
     return found;
 }
 
-static void wait_for_work(struct runner *r)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_MS / 1000;
-    pthread_mutex_lock(&r->lock);
-    while (!r->woken && !atomic_load(&r->stop))
-        if (pthread_cond_clockwait(&r->changed, &r->lock, CLOCK_MONOTONIC, &until))
-            break;
-    r->woken = false;
-    pthread_mutex_unlock(&r->lock);
-}
-
 /* Linux keeps policy and nice value per thread; threads started from here inherit both.
  */
 static void lower_priority(void)
@@ -387,7 +370,7 @@ static void *runner_main(void *ctx)
         beat(r);
         failpoint(r->config.low_priority ? "runner-long" : "runner-short");
         if (!take_one(r))
-            wait_for_work(r);
+            waker_rest(&r->waker);
     }
     return NULL;
 }
@@ -399,8 +382,7 @@ static struct runner *runner_new(const struct runner_config *config)
     r->checkpoint_folder = mem_text(config->checkpoint_folder);
     if (gethostname(r->owner, sizeof r->owner - 1))
         snprintf(r->owner, sizeof r->owner, "localhost");
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, NULL);
+    waker_init(&r->waker);
     beat(r);
     return r;
 }
@@ -409,8 +391,7 @@ void runner_free(struct runner *r)
 {
     if (!r)
         return;
-    pthread_cond_destroy(&r->changed);
-    pthread_mutex_destroy(&r->lock);
+    waker_fini(&r->waker);
     free(r->checkpoint_folder);
     free(r);
 }
@@ -436,10 +417,7 @@ bool runner_once(const struct runner_config *config)
 
 void runner_wake(struct runner *runner)
 {
-    pthread_mutex_lock(&runner->lock);
-    runner->woken = true;
-    pthread_cond_signal(&runner->changed);
-    pthread_mutex_unlock(&runner->lock);
+    waker_wake(&runner->waker);
 }
 
 void runner_stop(struct runner *runner)

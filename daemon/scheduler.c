@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "daemon/waker.h"
 #include "model/model.h"
 #include "storage/storage.h"
 
@@ -259,9 +260,7 @@ struct scheduler {
     void (*queued)(void *ctx);
     void *ctx;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards woken */
-    pthread_cond_t changed;
-    bool woken;
+    struct waker waker;
     atomic_bool stop;
     atomic_int_fast64_t beat_ms;
     atomic_uint_fast64_t looks, failures, jobs;
@@ -280,40 +279,18 @@ int64_t scheduler_beat_ms(const struct scheduler *s)
     return atomic_load(&s->beat_ms);
 }
 
-/* The clock that schedules go by may be set meanwhile: never for longer than a second
- * without a look at it. */
-static void rest(struct scheduler *s)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1;
-    pthread_mutex_lock(&s->lock);
-    while (!s->woken && !atomic_load(&s->stop))
-        if (pthread_cond_clockwait(&s->changed, &s->lock, CLOCK_MONOTONIC, &until))
-            break;
-    pthread_mutex_unlock(&s->lock);
-}
-
-static bool take_woken(struct scheduler *s)
-{
-    pthread_mutex_lock(&s->lock);
-    const bool woken = s->woken;
-    s->woken = false;
-    pthread_mutex_unlock(&s->lock);
-    return woken;
-}
-
 static void *scheduler_main(void *arg)
 {
     struct scheduler *const s = arg;
     struct scheduler_seen seen = {0};
     int64_t last_ms = 0;
+    bool woken = true;
     pthread_setname_np(pthread_self(), "frwkvd-clock");
     while (!atomic_load(&s->stop)) {
         const int64_t now_ms = clock_now_ms(&s->clock);
         atomic_store(&s->beat_ms, time_monotonic_ms());
         failpoint("scheduler");
-        if (take_woken(s) || now_ms >= seen.next_ms || now_ms < last_ms) {
+        if (woken || now_ms >= seen.next_ms || now_ms < last_ms) {
             struct err err = {0};
             const bool failed = scheduler_look(s->store, s->clock, &seen, &err);
             if (failed)
@@ -325,7 +302,7 @@ static void *scheduler_main(void *arg)
             if (seen.queued)
                 s->queued(s->ctx);
         }
-        rest(s);
+        woken = waker_rest(&s->waker);
     }
     return NULL;
 }
@@ -334,8 +311,7 @@ void scheduler_free(struct scheduler *s)
 {
     if (!s)
         return;
-    pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->lock);
+    waker_fini(&s->waker);
     free(s);
 }
 
@@ -345,8 +321,7 @@ struct scheduler *scheduler_start(struct store *store, struct clock clock,
     struct scheduler *const s = mem_new(1, sizeof *s);
     *s = (struct scheduler){.store = store, .clock = clock, .queued = queued, .ctx = ctx};
     atomic_store(&s->beat_ms, time_monotonic_ms());
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    waker_init(&s->waker);
     const int failed = pthread_create(&s->thread, NULL, scheduler_main, s);
     if (!failed)
         return s;
@@ -357,10 +332,7 @@ struct scheduler *scheduler_start(struct store *store, struct clock clock,
 
 void scheduler_wake(struct scheduler *s)
 {
-    pthread_mutex_lock(&s->lock);
-    s->woken = true;
-    pthread_cond_signal(&s->changed);
-    pthread_mutex_unlock(&s->lock);
+    waker_wake(&s->waker);
 }
 
 void scheduler_stop(struct scheduler *s)
