@@ -22,7 +22,7 @@ int index_get(struct request *req, struct reply *reply, struct err *err)
     page_add(&page, "frwkvd %s\n\n", req->api->config.version);
     for (size_t r = 0; r < routes_count(); r++) {
         const struct route *const route = routes_at(r);
-        page_add(&page, "%-6s %-36s %s\n", route->method, route->pattern, route->help);
+        page_add(&page, "%-6s %-42s %s\n", route->method, route->pattern, route->help);
     }
     reply_text(reply, 200, plain, page.bytes, page.len);
     return HANDLED;

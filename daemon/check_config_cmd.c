@@ -11,8 +11,8 @@
 
 static const char help[] =
     "Usage: frwkvd check-config [-c FILE]\n"
-    "Checks a configuration and the forecasters of the files beside it (frwkvd.d), and\n"
-    "prints every option with the value in force.\n\n"
+    "Checks a configuration, the credentials that it names and the forecasters of the\n"
+    "files beside it (frwkvd.d), and prints every option with the value in force.\n\n"
     "  -c, --config FILE   the configuration (" CONFIG_PATH_DEFAULT " if there is one)\n";
 
 int check_config_command(int argc, char **argv)
