@@ -33,6 +33,17 @@ static void answers_fini(struct answers *a)
     grid_fini(&a->grid);
 }
 
+/* model_train() would refuse, too, but knows nothing of options. */
+static int enough(const struct csv_job *job, const struct grid *grid, struct err *err)
+{
+    const size_t least = model_rows_for_candidates(&job->spec);
+    if (grid->rows >= least)
+        return 0;
+    return err_set(err, ERR_CONFLICT,
+                   "%s: holds %zu steps, and --horizon %zu needs %zu of them", job->file,
+                   grid->rows, job->spec.horizon, least);
+}
+
 static int train(const struct csv_job *job, struct answers *a, struct err *err)
 {
     struct progress progress = progress_start();
@@ -167,7 +178,8 @@ int forecast_csv(const struct csv_job *job, struct err *err)
 {
     struct answers a = {0};
     int result = -1;
-    if (csv_job_grid(job, &a.grid, err) || train(job, &a, err) || forecast(job, &a, err))
+    if (csv_job_grid(job, &a.grid, err) || enough(job, &a.grid, err) ||
+        train(job, &a, err) || forecast(job, &a, err))
         goto out;
     if (job->json)
         print_json(job, &a);

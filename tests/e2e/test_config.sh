@@ -69,6 +69,10 @@ check "a forecaster without a name" exits 1 "a.conf: line 1: select: must stand 
 rm -r "$tmp/bad.d"
 check "a missing file" exits 1 "/nonexistent.conf" check-config -c /nonexistent.conf
 
+{ echo time,a; for day in 1 2 3 4 5 6; do echo "2026-01-0$day,$day"; done; } >"$tmp/few.csv"
+check "of a few lines no long horizon is forecast" \
+    exits 1 "$tmp/few.csv: holds 6 steps, and --horizon 96 needs 288 of them" forecast --csv "$tmp/few.csv"
+check "but a short one is" exits 0 "a  by " forecast --csv "$tmp/few.csv" --horizon 2
 check "import of a missing file names it" exits 1 "/nonexistent.csv: No such file" \
     import -c "$conf" /nonexistent.csv
 check "of a folder" exits 1 "$tmp: is a folder" import -c "$conf" "$tmp"
