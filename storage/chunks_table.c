@@ -116,8 +116,8 @@ int chunks_load(sqlite3 *db, struct head *head, uint32_t series_count, struct er
 /* ---- walks ---------------------------------------------------------------------- */
 
 #define SCAN(by, which)                                                                  \
-    "SELECT " ROW_COLUMNS ", d.bytes FROM chunks c " by "LEFT JOIN chunk_data d "        \
-    "ON d.id = c.data WHERE c.series = ?1 " which "AND c.first_ms < ?3 AND "             \
+    "SELECT " ROW_COLUMNS " FROM chunks c " by "WHERE c.series = ?1 " which              \
+    "AND c.first_ms < ?3 AND "                                                           \
     "c.first_ms >= coalesce((SELECT max(first_ms) FROM chunks c " by                     \
     "WHERE series = ?1 " which "AND first_ms <= ?2), ?2) ORDER BY c.first_ms"
 
@@ -126,7 +126,8 @@ static int scan_init(struct chunk_scan *scan, sqlite3 *db, const char *sql,
 {
     *scan = (struct chunk_scan){0};
     scan->stmt = sql_query(db, err, sql, "");
-    if (!scan->stmt)
+    scan->bytes = sql_query(db, err, "SELECT bytes FROM chunk_data WHERE id = ?", "");
+    if (!scan->stmt || !scan->bytes)
         return -1;
     scan->coder = chunk_coder_new();
     return 0;
@@ -147,6 +148,7 @@ int chunk_scan_init_loose(struct chunk_scan *scan, sqlite3 *db, struct err *err)
 void chunk_scan_fini(struct chunk_scan *scan)
 {
     sqlite3_finalize(scan->stmt);
+    sqlite3_finalize(scan->bytes);
     chunk_coder_free(scan->coder);
     free(scan->sample);
     *scan = (struct chunk_scan){0};
@@ -173,13 +175,15 @@ int chunk_scan_next(struct chunk_scan *scan, struct err *err)
 
 static int decode(struct chunk_scan *scan, struct err *err)
 {
-    enum { BYTES = 8 };
     const struct chunk_row *const row = &scan->row;
-    const void *const bytes = sqlite3_column_blob(scan->stmt, BYTES);
-    const size_t len = (size_t)sqlite3_column_bytes(scan->stmt, BYTES);
-    size_t count;
-    if (!bytes)
+    const int status = sql_step(scan->bytes, err);
+    if (status == 0)
         return err_set(err, ERR_CORRUPT, "chunk: its bytes are gone");
+    if (status < 0)
+        return -1;
+    const void *const bytes = sqlite3_column_blob(scan->bytes, 0);
+    const size_t len = (size_t)sqlite3_column_bytes(scan->bytes, 0);
+    size_t count;
     if (chunk_count(bytes, len, &count, err))
         return -1;
     if (count != row->samples)
@@ -194,7 +198,10 @@ static int decode(struct chunk_scan *scan, struct err *err)
 
 int chunk_scan_decode(struct chunk_scan *scan, struct err *err)
 {
-    if (decode(scan, err) == 0)
+    sqlite3_bind_int64(scan->bytes, 1, scan->row.data);
+    const int status = decode(scan, err);
+    sqlite3_reset(scan->bytes);
+    if (status == 0)
         return 0;
     err_prefix(err,
                "chunk of series %u at %lld is damaged, restore the state folder "

@@ -34,7 +34,7 @@ int chunks_load(sqlite3 *db, struct head *head, uint32_t series_count, struct er
 
 /* Walks over the chunks of one series; memory and statement serve many walks. */
 struct chunk_scan {
-    sqlite3_stmt *stmt;
+    sqlite3_stmt *stmt, *bytes;
     struct chunk_coder *coder;
     struct chunk_row row;
     struct sample *sample; /* row.samples of them, once decoded */
@@ -51,6 +51,7 @@ void chunk_scan_seek(struct chunk_scan *scan, uint32_t series, int64_t from_ms,
                      int64_t to_ms);
 /* 1: a row, 0: no more, -1: failure. */
 int chunk_scan_next(struct chunk_scan *scan, struct err *err);
+/* Reads the samples of the row that the walk is at, or of another that is put there. */
 int chunk_scan_decode(struct chunk_scan *scan, struct err *err);
 /* Ends a walk early: a statement at rest holds nothing open. */
 void chunk_scan_rest(struct chunk_scan *scan);

@@ -148,20 +148,6 @@ static bool opens_chunk(const struct slice *slice, const struct group *group)
                      (!group->tail && group->count < slice->chunk_samples / 2));
 }
 
-/* The bytes of a row that chunk_scan_next() has passed already. */
-static int load_chunk(struct slice *slice, const struct chunk_row *chunk, struct err *err)
-{
-    chunk_scan_seek(&slice->scan, chunk->series, chunk->first_ms, chunk->first_ms + 1);
-    const int found = chunk_scan_next(&slice->scan, err);
-    if (found < 0)
-        return -1;
-    if (found == 0 || slice->scan.row.data != chunk->data)
-        return err_set(err, ERR_CORRUPT, "chunk of series %u: is gone", chunk->series);
-    const int status = chunk_scan_decode(&slice->scan, err);
-    chunk_scan_rest(&slice->scan);
-    return status;
-}
-
 static void carry(struct slice *slice, uint32_t id, const struct sample *samples,
                   size_t count)
 {
@@ -201,7 +187,8 @@ static ssize_t add_group(struct slice *slice, uint32_t id, const struct group *g
         return (ssize_t)stay;
     }
     struct err failure = {0};
-    if (load_chunk(slice, group->chunk, &failure))
+    slice->scan.row = *group->chunk;
+    if (chunk_scan_decode(&slice->scan, &failure))
         return failure.code == ERR_CORRUPT
                    ? add_around(slice, id, group)
                    : err_set(err, failure.code, "%s", failure.msg);
