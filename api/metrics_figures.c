@@ -28,6 +28,7 @@ static const struct figure {
     FIGURE("commit_duration_seconds",
            "How long a commit took, to the disk; failed ones, too."),
     FIGURE("checkpoints_total", "Times the write-ahead log was moved into the database."),
+    FIGURE("checkpoint_failures_total", "Times that failed; a long read is no failure."),
     FIGURE("wal_bytes", "Size of the write-ahead log."),
     FIGURE("compactions_total", "Passes that moved samples into compressed chunks."),
     FIGURE("compaction_failures_total", "Passes of these that failed."),

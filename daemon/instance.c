@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "daemon/cores.h"
@@ -44,6 +45,25 @@ static int state_folder(const char *path, bool create, struct err *err)
     return 0;
 }
 
+/* What the store cannot do, and what comes of that. */
+static void note_work(void *ctx, enum store_work work, const struct err *why)
+{
+    (void)ctx;
+    static const struct {
+        const char *name, *meanwhile;
+    } WORK[] = {
+        [STORE_COMMITS] = {"commit", "senders are answered 503"},
+        [STORE_CHECKPOINTS] = {"checkpoint", "the write-ahead log grows"},
+        [STORE_COMPACTION] = {"compaction", "samples stay in memory, which fills"},
+        [STORE_RETENTION] = {"retention", "what is past its time may stay"},
+    };
+    if (why)
+        log_error("store fails, tries again work=%s: %s; until then %s", WORK[work].name,
+                  why->msg, WORK[work].meanwhile);
+    else
+        log_info("store goes on work=%s", WORK[work].name);
+}
+
 static int store_start(struct instance *instance, const struct config *config,
                        bool create, struct err *err)
 {
@@ -64,6 +84,7 @@ static int store_start(struct instance *instance, const struct config *config,
         .jobs_ms = config->keep_jobs_ms,
         .bytes = (uint64_t)config->keep_bytes,
     };
+    options.tell = note_work;
     char *const uri = mem_printf("sqlite:%s", config->folder);
     instance->store = store_open(uri, &options, err);
     free(uri);

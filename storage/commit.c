@@ -246,10 +246,16 @@ static void checkpoint(struct store *store, int mode)
 {
     struct writer *const writer = &store->writer;
     int pages = 0, moved = 0;
-    if (sqlite3_wal_checkpoint_v2(store->db, NULL, mode, &pages, &moved) == SQLITE_OK &&
-        moved == pages)
+    struct err failure = {0};
+    const int status = sqlite3_wal_checkpoint_v2(store->db, NULL, mode, &pages, &moved);
+    if (status == SQLITE_OK && moved == pages)
         writer->wal_pages = 0;
-    atomic_fetch_add(&writer->checkpoints, 1);
+    if (status != SQLITE_OK && status != SQLITE_BUSY) /* a reader is no failure */
+        sql_fail(store->db, &failure);
+    atomic_fetch_add(failure.code == ERR_NONE ? &writer->checkpoints
+                                              : &writer->checkpoint_failures,
+                     1);
+    store_tell_change(store, STORE_CHECKPOINTS, &writer->told_checkpoints, &failure);
 }
 
 /* PASSIVE waits for nobody: what a reader still needs stays until the next time. */

@@ -297,6 +297,10 @@ static void *compactor_main(void *arg)
             retention_run(store, &outcome);
         /* A head that filled up meanwhile takes nothing more that would say so. */
         compactor_notice(store);
+        if (!closing(compactor))
+            store_tell_change(store,
+                              which == TASK_COMPACT ? STORE_COMPACTION : STORE_RETENTION,
+                              &task->told, &outcome);
         pthread_mutex_lock(&compactor->mutex);
         settle(compactor, which, &outcome, answers);
     }

@@ -45,6 +45,7 @@ struct task {
     int64_t not_before_ms;    /* monotonic: a task that is due waits until then */
     uint64_t asked, answered; /* rounds that somebody waits for */
     struct err outcome;       /* of the last round */
+    enum err_code told;       /* the thread's own */
 };
 
 struct compactor {

@@ -24,6 +24,7 @@ static const struct {
     COUNTER("frwkvd_storage_commit_failures_total", writer.failures, 1),
     COUNTER("frwkvd_storage_commit_seconds_total", writer.commit_us, 1e-6),
     COUNTER("frwkvd_storage_checkpoints_total", writer.checkpoints, 1),
+    COUNTER("frwkvd_storage_checkpoint_failures_total", writer.checkpoint_failures, 1),
     COUNTER("frwkvd_storage_wal_bytes", writer.wal_bytes, 1),
     COUNTER("frwkvd_storage_compactions_total", compactor.passes, 1),
     COUNTER("frwkvd_storage_compaction_failures_total", compactor.failures, 1),

@@ -24,6 +24,11 @@ int sql_fail(sqlite3 *db, struct err *err)
             "database: cannot be written (%s); give its files to the user that "
             "runs this, or mount their file system for writing",
             text);
+    case SQLITE_IOERR:
+        return err_set(err, ERR_IO,
+                       "database: cannot be read or written (%s, code %d); see what the "
+                       "system's log says of its disk",
+                       text, sqlite3_extended_errcode(db));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return err_set(err, ERR_CORRUPT,

@@ -44,6 +44,18 @@ struct store_retention {
                              forecasts go, whatever their age */
 };
 
+/* What the store does unasked, or on behalf of many. */
+enum store_work {
+    STORE_COMMITS,     /* of what is sent; why the next one is expected to fail */
+    STORE_CHECKPOINTS, /* the write-ahead log into the database */
+    STORE_COMPACTION,  /* memory into chunks */
+    STORE_RETENTION,   /* what is past its time goes */
+};
+
+/* A work fails (why, and what to do) or goes well again (NULL): told once each time that
+ * changes.  From threads of the store's: it must not block, nor call the store. */
+typedef void store_tell(void *ctx, enum store_work work, const struct err *why);
+
 struct store_options {
     enum store_durability durability;
     struct clock clock;
@@ -56,6 +68,8 @@ struct store_options {
     size_t wal_bytes_max;   /* a reader that keeps the write-ahead log from being moved
                                into the database makes it grow; past this ERR_BUSY */
     struct store_retention retention;
+    store_tell *tell; /* NULL: nobody wants to know */
+    void *tell_ctx;
 };
 
 struct store_options store_options_default(void);

@@ -32,6 +32,16 @@ struct store_options store_options_default(void)
     };
 }
 
+void store_tell_change(struct store *store, enum store_work work, enum err_code *told,
+                       const struct err *outcome)
+{
+    const struct store_options *const options = &store->options;
+    if (outcome->code != *told && options->tell)
+        options->tell(options->tell_ctx, work,
+                      outcome->code == ERR_NONE ? NULL : outcome);
+    *told = outcome->code;
+}
+
 const char *store_folder(const char *uri, struct err *err)
 {
     static const char SCHEME[] = "sqlite:";

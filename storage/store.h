@@ -59,6 +59,9 @@ int schema_present(sqlite3 *db, struct err *err);
 
 /* ---- store.c ---- */
 
+/* Tells how a work went, where that is not what was told last; *told is its owner's. */
+void store_tell_change(struct store *store, enum store_work work, enum err_code *told,
+                       const struct err *outcome);
 /* The folder of "sqlite:FOLDER", inside uri.  NULL. */
 const char *store_folder(const char *uri, struct err *err);
 

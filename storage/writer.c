@@ -253,8 +253,9 @@ static void settle_queue(struct writer *writer, const struct request *group,
         if (r->batch)
             writer->samples -= store_batch_size(r->batch);
     }
-    /* A verb that found nothing to do has written nothing, and shows nothing. */
-    if (writer->wrote || trouble->code != ERR_NONE)
+    /* A verb that found nothing to do has written nothing, and shows nothing; a failed
+     * round of the compactor's thread is told as what it is. */
+    if (trouble->code == ERR_NONE ? writer->wrote : !group->alone)
         writer->trouble = *trouble;
     pthread_mutex_unlock(&writer->mutex);
 }
@@ -301,7 +302,9 @@ static void *writer_main(void *arg)
         commit_checkpoint(store);
         pthread_mutex_lock(&writer->mutex);
         note_wal(store, &writer->trouble);
+        const struct err present = writer->trouble;
         pthread_mutex_unlock(&writer->mutex);
+        store_tell_change(store, STORE_COMMITS, &writer->told_commits, &present);
         compactor_notice(store);
         atomic_store(&writer->busy_since_ms, 0);
     }

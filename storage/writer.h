@@ -66,14 +66,15 @@ struct writer {
     int64_t next_log_id;
     struct request probe;
     size_t wal_pages;
-    bool wrote;                        /* the group at hand; by the thread */
-    int64_t restart_after_ms;          /* monotonic */
+    bool wrote;               /* the group at hand; by the thread */
+    int64_t restart_after_ms; /* monotonic */
+    enum err_code told_commits, told_checkpoints;
     atomic_int_fast64_t busy_since_ms; /* monotonic; 0: it waits for work */
 
     /* Figures. */
     atomic_uint_fast64_t commits, failures, commit_us, busy;
     atomic_uint_fast64_t stored, replaced, duplicate, revisions;
-    atomic_uint_fast64_t wal_bytes, checkpoints;
+    atomic_uint_fast64_t wal_bytes, checkpoints, checkpoint_failures;
     atomic_uint_fast64_t took[WRITER_BOUNDS + 1]; /* commits by duration, not summed up */
 };
 

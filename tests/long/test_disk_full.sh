@@ -55,6 +55,7 @@ still_there() {
     check "$1: and is not there" is '.samples | length' "$kept"
     get /-/ready
     check "$1: it is not ready" [ "$status" = 503 ]
+    check "$1: the log says so, once" [ "$(tail -n +$((told + 1)) "$tmp/log" | grep -c 'store fails.*work=commit: disk: full')" = 1 ]
     post /v1/forecasters/load/issue ''
     check "$1: nothing is issued" problem 503 disk "full"
     get /-/healthy
@@ -67,6 +68,7 @@ told_once() {
         [ "$(tail -n +$((told + 1)) "$tmp/log" | sed 's/^[^ ]* //' | grep full | sort | uniq -d | wc -l)" = 0 ]
 }
 
+rounds=0
 # round WHAT WHERE TEXT -- a training that finds no room there.
 round() {
     what=$1
@@ -88,6 +90,7 @@ round() {
     check "$what: it waits" is .state queued
     check "$what: what was refused is taken" wait_for 20 taken
     kept=$((kept + 1))
+    check "$what: and the log says that it goes on" wait_for 5 logged 'store goes on work=commit' "$((rounds += 1))"
     check "$what: it is tried again, and ends" wait_for 90 job_ended "$id"
     check "$what: well" is '.state + " " + (.attempts | tostring)' "done 2"
     check "$what: it went on from its checkpoint" grep -q "job=$id .* going on from the checkpoint" "$tmp/log"

@@ -323,6 +323,103 @@ static void a_failed_commit_counts_its_time(void **state)
     assert_true(after[1] > 0 && after[2] == after[0] + after[1]);
 }
 
+/* What the store tells, in order. */
+struct told {
+    pthread_mutex_t mutex;
+    size_t count;
+    enum store_work work[8];
+    struct err why[8];
+};
+
+static void note_told(void *ctx, enum store_work work, const struct err *why)
+{
+    struct told *const told = ctx;
+    pthread_mutex_lock(&told->mutex);
+    assert_true(told->count < 8);
+    told->work[told->count] = work;
+    told->why[told->count++] = why ? *why : (struct err){0};
+    pthread_mutex_unlock(&told->mutex);
+}
+
+/* The n-th thing told, once it is; nothing came after it. */
+static struct err told_last(struct told *told, size_t n, enum store_work work)
+{
+    for (int i = 0; i < 1000; i++) {
+        pthread_mutex_lock(&told->mutex);
+        const size_t count = told->count;
+        pthread_mutex_unlock(&told->mutex);
+        if (count >= n)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    pthread_mutex_lock(&told->mutex);
+    assert_int_equal(told->count, n);
+    assert_int_equal(told->work[n - 1], work);
+    const struct err why = told->why[n - 1];
+    pthread_mutex_unlock(&told->mutex);
+    return why;
+}
+
+static void run(const struct fixture *fixture, const char *sql)
+{
+    struct err err = {0};
+    sqlite3 *const db = store_connect(fixture->folder.uri, &err);
+    assert_non_null(db);
+    assert_ok(sql_exec(db, sql, &err), &err);
+    sqlite3_close(db);
+}
+
+static void what_fails_is_told_once(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct told told = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    fixture->folder.options.tell = note_told;
+    fixture->folder.options.tell_ctx = &told;
+    fixture->folder.options.compact_samples = 0;
+    struct store *const store = fixture->store = folder_open(&fixture->folder);
+    struct err err = {0};
+    assert_ok(append(store, "before", 0, 5000, &err), &err);
+    /* Who sends is refused. */
+    sqlite3_exec(store->db, "PRAGMA max_page_count = 1", NULL, NULL, NULL);
+    for (int i = 0; i < 3; i++) {
+        err = (struct err){0};
+        assert_err(append(store, "during", 0, 50000, &err), &err, ERR_BUSY, "disk: full");
+    }
+    err = told_last(&told, 1, STORE_COMMITS);
+    assert_non_null(strstr(err.msg, "disk: full"));
+    sqlite3_exec(store->db, "PRAGMA max_page_count = 1000000", NULL, NULL, NULL);
+    assert_int_equal(told_last(&told, 2, STORE_COMMITS).code, ERR_NONE);
+    /* Nobody sees these but the operator; what is sent is taken all the while. */
+    run(fixture, "CREATE TRIGGER stuck BEFORE INSERT ON chunks BEGIN "
+                 "SELECT RAISE(FAIL, 'no chunks'); END;"
+                 "CREATE TRIGGER stuck_too BEFORE DELETE ON jobs BEGIN "
+                 "SELECT RAISE(FAIL, 'no jobs'); END;"
+                 "INSERT INTO jobs(kind, forecaster, state, created_ms, finished_ms) "
+                 "VALUES('train', 'f', 'done', 1, 1)");
+    for (int i = 0; i < 3; i++) {
+        err = (struct err){0};
+        assert_err(store_compact(store, &err), &err, ERR_IO, "no chunks");
+        assert_ok(store_ready(store, &(struct err){0}), &err);
+    }
+    err = told_last(&told, 3, STORE_COMPACTION);
+    assert_non_null(strstr(err.msg, "no chunks"));
+    for (int i = 0; i < 3; i++) {
+        err = (struct err){0};
+        assert_err(store_retain(store, &err), &err, ERR_IO, "no jobs");
+    }
+    err = told_last(&told, 4, STORE_RETENTION);
+    assert_non_null(strstr(err.msg, "no jobs"));
+    run(fixture, "DROP TRIGGER stuck; DROP TRIGGER stuck_too");
+    err = (struct err){0};
+    assert_ok(store_compact(store, &err), &err);
+    assert_int_equal(told_last(&told, 5, STORE_COMPACTION).code, ERR_NONE);
+    assert_ok(store_retain(store, &err), &err);
+    assert_int_equal(told_last(&told, 6, STORE_RETENTION).code, ERR_NONE);
+    store_close(store);
+    fixture->store = NULL;
+    assert_int_equal(told_last(&told, 6, STORE_RETENTION).code, ERR_NONE);
+}
+
 /* The system's: writes past a size fail, whatever the file. */
 static void a_failing_write_loses_nothing(void **state)
 {
@@ -446,6 +543,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_failed_commit_counts_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failing_write_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_fails_is_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_reader_cannot_fill_the_disk, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_long_reader_does_not_stop_the_compactor, setup,
