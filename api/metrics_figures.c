@@ -32,6 +32,8 @@ static const struct figure {
     FIGURE("wal_bytes", "Size of the write-ahead log."),
     FIGURE("compactions_total", "Passes that moved samples into compressed chunks."),
     FIGURE("compaction_failures_total", "Passes of these that failed."),
+    FIGURE("series_unreadable", "Series some of whose samples could not be read to move "
+                                "or drop them, since the start; the log names them."),
     FIGURE("chunks_written_total", "Compressed chunks written."),
     FIGURE("chunk_samples_written_total", "Samples in these chunks."),
     FIGURE("chunk_bytes_written_total", "Bytes of these chunks."),

@@ -56,6 +56,7 @@ static void note_work(void *ctx, enum store_work work, const struct err *why)
         [STORE_CHECKPOINTS] = {"checkpoint", "the write-ahead log grows"},
         [STORE_COMPACTION] = {"compaction", "samples stay in memory, which fills"},
         [STORE_RETENTION] = {"retention", "what is past its time may stay"},
+        [STORE_READS] = {"read", "it stays as it is, and other series go on"},
     };
     if (why)
         log_error("store fails, tries again work=%s: %s; until then %s", WORK[work].name,

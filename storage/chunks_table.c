@@ -204,9 +204,9 @@ int chunk_scan_decode(struct chunk_scan *scan, struct err *err)
     if (status == 0)
         return 0;
     err_prefix(err,
-               "chunk of series %u at %lld is damaged, restore the state folder "
-               "from a backup",
-               scan->row.series, (long long)scan->row.first_ms);
+               "chunk of series %u at %lld %s, restore the state folder from a backup",
+               scan->row.series, (long long)scan->row.first_ms,
+               err && err->code == ERR_CORRUPT ? "is damaged" : "cannot be read");
     return -1;
 }
 
@@ -242,9 +242,19 @@ static void walk_chunk(struct walk *walk, const struct sample *chunk, size_t cou
     }
 }
 
-int chunks_reconcile(struct chunk_scan *scan, uint32_t series, struct sample *samples,
-                     size_t *count, uint32_t *covered, struct err *err)
+static bool is_among(int64_t id, const int64_t *ids, size_t count)
 {
+    while (count > 0 && ids[count - 1] != id)
+        count--;
+    return count > 0;
+}
+
+int chunks_reconcile(struct chunk_scan *scan, uint32_t series, struct sample *samples,
+                     size_t *count, uint32_t *covered, const int64_t *unread,
+                     size_t unread_count, struct err *err)
+{
+    sqlite3 *const db = sqlite3_db_handle(scan->stmt);
+    const bool writing = !sqlite3_get_autocommit(db);
     struct walk walk = {.sample = samples, .count = *count};
     int status = 0;
     if (*count > 0) {
@@ -252,8 +262,12 @@ int chunks_reconcile(struct chunk_scan *scan, uint32_t series, struct sample *sa
                         samples[*count - 1].time_ms + 1);
         while ((status = chunk_scan_next(scan, err)) == 1) {
             struct err damage = {0};
+            if (is_among(scan->row.data, unread, unread_count))
+                continue;
             if (chunk_scan_decode(scan, &damage) == 0)
                 walk_chunk(&walk, scan->sample, scan->row.samples);
+            else if (writing && sqlite3_get_autocommit(db))
+                return err_set(err, damage.code, "%s", damage.msg);
         }
     }
     while (walk.at < walk.count)

@@ -59,9 +59,11 @@ void chunk_scan_rest(struct chunk_scan *scan);
 /*
  * Takes out of samples[0..*count) of a series (sorted) those that its chunks hold bit
  * for bit; *covered: how many of the others are at an instant that a chunk has too.  A
- * chunk that cannot be read covers nothing.
+ * chunk that cannot be read covers nothing.  Those that are known to be such (their
+ * .data) are not looked at: in a transaction a read that fails ends it, and fails this.
  */
 int chunks_reconcile(struct chunk_scan *scan, uint32_t series, struct sample *samples,
-                     size_t *count, uint32_t *covered, struct err *err);
+                     size_t *count, uint32_t *covered, const int64_t *unread,
+                     size_t unread_count, struct err *err);
 
 #endif

@@ -45,7 +45,8 @@ static void gather_batch(struct store *store, struct request *request, int64_t n
 }
 
 /* Makes the chunk around an instant the writer's present one; *found tells whether
- * there is any.  A damaged one is none: what comes to lie over it must not be lost. */
+ * there is any.  One that cannot be read is none: what comes to lie over it must not be
+ * lost. */
 static int open_chunk(struct chunk_scan *scan, uint32_t id, int64_t time_ms, bool *found,
                       struct err *err)
 {
@@ -60,7 +61,7 @@ static int open_chunk(struct chunk_scan *scan, uint32_t id, int64_t time_ms, boo
     *found = status == 1;
     if (status != 1)
         scan->row = (struct chunk_row){0};
-    if (status == 0 || failure.code == ERR_NONE || failure.code == ERR_CORRUPT)
+    if (status == 0 || failure.code == ERR_NONE || sql_unreadable(&failure))
         return 0;
     return err_set(err, failure.code, "%s", failure.msg);
 }

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "storage/retention.h"
 #include "storage/sql.h"
 #include "storage/store.h"
@@ -114,6 +117,28 @@ static int nothing_in(struct store *store, void *arg, struct err *err)
     return 0;
 }
 
+/* More than these are on a disk that is dying: the figure tells how many. */
+enum { PASSED_BY_TOLD = 16 };
+
+void compactor_pass_by(struct store *store, uint32_t series, const struct err *why)
+{
+    struct compactor *const compactor = &store->compactor;
+    if (series >= compactor->passed_by_cap) {
+        const uint32_t cap = 2 * series + 1;
+        compactor->passed_by =
+            mem_resize(compactor->passed_by, cap, sizeof *compactor->passed_by);
+        memset(compactor->passed_by + compactor->passed_by_cap, 0,
+               cap - compactor->passed_by_cap);
+        compactor->passed_by_cap = cap;
+    }
+    if (compactor->passed_by[series])
+        return;
+    compactor->passed_by[series] = true;
+    enum err_code told = ERR_NONE;
+    if (atomic_fetch_add(&compactor->unreadable, 1) < PASSED_BY_TOLD)
+        store_tell_change(store, STORE_READS, &told, why);
+}
+
 /* While there is room for it in the head.  With much in the write-ahead log that cannot
  * be moved, nothing is added to it; only after a commit does the writer see that it can
  * again, and nobody else may have one. */
@@ -143,19 +168,65 @@ static size_t threshold(const struct store *store, uint32_t series)
     return usual <= each ? usual : each > 0 ? each : 1;
 }
 
+struct pass {
+    struct store *store;
+    struct slice *slice;
+    size_t least;
+    int64_t squeeze_before_ms, carry_id;
+};
+
+static int write_slice(struct pass *pass, uint32_t first, uint32_t last, struct err *err);
+
+static int write_part(struct pass *pass, uint32_t first, uint32_t last, struct err *err)
+{
+    for (uint32_t id = first; id <= last; id++)
+        if (slice_add(pass->slice, id, pass->least, pass->squeeze_before_ms, err))
+            return -1;
+    return write_slice(pass, first, last, err);
+}
+
+/*
+ * Writes what was made of these series.  What the disk refuses is tried in halves, down
+ * to the series that meets a page which cannot be read: all of it is carried.
+ */
+static int write_slice(struct pass *pass, uint32_t first, uint32_t last, struct err *err)
+{
+    struct store *const store = pass->store;
+    struct err why = {0};
+    if (compactor_give_way(store, err))
+        return -1;
+    if (slice_write(pass->slice, pass->carry_id++, &why) == 0)
+        return 0;
+    if (why.code != ERR_IO || writer_probe(store, NULL))
+        return err_set(err, why.code, "%s", why.msg);
+    if (first == last) {
+        err_prefix(&why, "chunks of series %u", first);
+        compactor_pass_by(store, first, &why);
+        return slice_add(pass->slice, first, SIZE_MAX, INT64_MIN, err) ||
+                       slice_write(pass->slice, pass->carry_id++, err)
+                   ? -1
+                   : 0;
+    }
+    const uint32_t middle = first + (last - first) / 2;
+    return write_part(pass, first, middle, err) || write_part(pass, middle + 1, last, err)
+               ? -1
+               : 0;
+}
+
 static int run_slices(struct store *store, struct slice *slice, int64_t boundary,
                       int64_t squeeze_before_ms, struct err *err)
 {
     const uint32_t last = index_last(&store->index);
-    const size_t least = threshold(store, index_count(&store->index));
-    int64_t carry_id = boundary;
-    for (uint32_t id = 1; id <= last; id++) {
-        if (slice_add(slice, id, least, squeeze_before_ms, err))
+    struct pass pass = {store, slice, threshold(store, index_count(&store->index)),
+                        squeeze_before_ms, boundary};
+    for (uint32_t id = 1, first = 1; id <= last; id++) {
+        if (slice_add(slice, id, pass.least, squeeze_before_ms, err))
             return -1;
         if (!slice_full(slice) && id < last)
             continue;
-        if (compactor_give_way(store, err) || slice_write(slice, carry_id++, err))
+        if (write_slice(&pass, first, id, err))
             return -1;
+        first = id + 1;
     }
     return 0;
 }
@@ -322,6 +393,7 @@ void compactor_fini(struct compactor *compactor)
     pthread_cond_destroy(&compactor->wake);
     pthread_cond_destroy(&compactor->finished);
     pthread_mutex_destroy(&compactor->mutex);
+    free(compactor->passed_by);
 }
 
 int compactor_start(struct store *store, struct err *err)

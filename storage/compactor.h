@@ -56,8 +56,11 @@ struct compactor {
     bool closing;
     struct task task[TASKS];
     atomic_size_t left; /* samples that the last pass left in the head */
+    bool *passed_by;    /* (series ids) the thread's own */
+    uint32_t passed_by_cap;
 
-    atomic_uint_fast64_t passes, failures, chunks, samples, bytes, rolled_bytes;
+    atomic_uint_fast64_t passes, failures, chunks, samples, bytes, rolled_bytes,
+        unreadable;
 };
 
 /* The writer's thread lives between these two. */
@@ -80,6 +83,9 @@ int compactor_pass(struct store *store, int64_t squeeze_before_ms, struct err *e
 int compactor_shrink(struct store *store, uint64_t keep_bytes, struct err *err);
 /* Lets ingest go first.  ERR_BUSY: the store is closing. */
 int compactor_give_way(struct store *store, struct err *err);
+
+/* Something of a series cannot be read: counted and told once, and the others go on. */
+void compactor_pass_by(struct store *store, uint32_t series, const struct err *why);
 
 /* ---- slice.c, slice_roll.c, slice_write.c ---- */
 

@@ -28,6 +28,7 @@ static const struct {
     COUNTER("frwkvd_storage_wal_bytes", writer.wal_bytes, 1),
     COUNTER("frwkvd_storage_compactions_total", compactor.passes, 1),
     COUNTER("frwkvd_storage_compaction_failures_total", compactor.failures, 1),
+    COUNTER("frwkvd_storage_series_unreadable", compactor.unreadable, 1),
     COUNTER("frwkvd_storage_chunks_written_total", compactor.chunks, 1),
     COUNTER("frwkvd_storage_chunk_samples_written_total", compactor.samples, 1),
     COUNTER("frwkvd_storage_chunk_bytes_written_total", compactor.bytes, 1),

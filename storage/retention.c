@@ -78,29 +78,29 @@ static size_t next_some(struct store *store, uint32_t *id, struct some *some)
     return some->count;
 }
 
-/* Damage is passed by: it stays for verify to name. */
+/* What cannot be read is passed by: it stays for verify to name.  Deleting reads too. */
 static int add_old_chunks(struct slice *slice, uint32_t id, const struct limits *limits,
-                          struct err *err)
+                          struct list *out, struct err *err)
 {
     struct chunk_scan *const scan = &slice->scan;
-    const size_t before = slice->replaced.count;
     chunk_scan_seek(scan, id, INT64_MIN, limits->rolled_ms);
     for (;;) {
         struct err failure = {0};
         const int status = chunk_scan_next(scan, &failure);
         if (status == 0)
             break;
-        if (status < 0 && failure.code != ERR_CORRUPT)
+        const bool old =
+            status == 1 &&
+            scan->row.last_ms < (scan->row.rolled ? limits->rolled_ms : limits->loose_ms);
+        if (old && (chunk_scan_decode(scan, &failure) == 0 || failure.code != ERR_IO))
+            *(struct chunk_row *)list_add(out, sizeof(struct chunk_row)) = scan->row;
+        else if (failure.code != ERR_NONE && !sql_unreadable(&failure))
             return err_set(err, failure.code, "%s", failure.msg);
+        else if (failure.code != ERR_NONE)
+            compactor_pass_by(slice->store, id, &failure);
         if (status < 0 && !sqlite3_stmt_busy(scan->stmt))
-            return err_set(err, failure.code, "%s", failure.msg);
-        if (status == 1 &&
-            scan->row.last_ms < (scan->row.rolled ? limits->rolled_ms : limits->loose_ms))
-            *(struct chunk_row *)list_add(&slice->replaced, sizeof(struct chunk_row)) =
-                scan->row;
+            break;
     }
-    if (slice->replaced.count > before)
-        *(uint32_t *)list_add(&slice->ids, sizeof(uint32_t)) = id;
     return 0;
 }
 
@@ -139,19 +139,50 @@ static int drop_revisions(struct store *store, const uint32_t *ids, size_t count
     return status;
 }
 
-static int write_slice(struct store *store, struct slice *slice, struct err *err)
+/* Deletes these chunks.  What the disk refuses is tried in halves, down to the chunk that
+ * lies beside a page which cannot be read: it stays. */
+static int delete_chunks(struct slice *slice, const struct chunk_row *row, size_t count,
+                         struct err *err)
 {
-    const size_t chunks = slice->replaced.count, count = slice->ids.count;
-    if (chunks == 0)
-        return 0;
-    uint32_t *const ids = mem_new(count, sizeof *ids);
-    for (size_t i = 0; i < count; i++)
-        ids[i] = ((const uint32_t *)slice->ids.at)[i];
-    int status = compactor_give_way(store, err) || slice_write(slice, 0, err) ? -1 : 0;
-    if (status == 0) {
-        atomic_fetch_add(&store->retention.chunks, chunks);
-        status = drop_revisions(store, ids, count, err);
+    struct store *const store = slice->store;
+    for (size_t i = 0; i < count; i++) {
+        *(struct chunk_row *)list_add(&slice->replaced, sizeof *row) = row[i];
+        if (i == 0 || row[i].series != row[i - 1].series)
+            *(uint32_t *)list_add(&slice->ids, sizeof(uint32_t)) = row[i].series;
     }
+    struct err why = {0};
+    if (compactor_give_way(store, err))
+        return -1;
+    if (slice_write(slice, 0, &why) == 0) {
+        atomic_fetch_add(&store->retention.chunks, count);
+        return 0;
+    }
+    if (why.code != ERR_IO || writer_probe(store, NULL))
+        return err_set(err, why.code, "%s", why.msg);
+    if (count == 1) {
+        err_prefix(&why, "chunks of series %u", row->series);
+        compactor_pass_by(store, row->series, &why);
+        return 0;
+    }
+    return delete_chunks(slice, row, count / 2, err) ||
+                   delete_chunks(slice, row + count / 2, count - count / 2, err)
+               ? -1
+               : 0;
+}
+
+static int write_slice(struct slice *slice, struct list *old, struct err *err)
+{
+    const struct chunk_row *const row = old->at;
+    uint32_t *const ids = mem_new(old->count + 1, sizeof *ids);
+    size_t count = 0;
+    for (size_t i = 0; i < old->count; i++)
+        if (i == 0 || row[i].series != row[i - 1].series)
+            ids[count++] = row[i].series;
+    const int status = old->count > 0 && (delete_chunks(slice, row, old->count, err) ||
+                                          drop_revisions(slice->store, ids, count, err))
+                           ? -1
+                           : 0;
+    old->count = 0;
     free(ids);
     return status;
 }
@@ -160,6 +191,7 @@ static int drop_chunks(struct store *store, const struct limits *limits, struct 
 {
     struct slice *const slice = slice_new(store, err);
     struct some *const some = mem_new(1, sizeof *some);
+    struct list old = {0}; /* struct chunk_row */
     uint32_t next = 1;
     int status = slice ? 0 : -1;
     while (status == 0 && next_some(store, &next, some) > 0)
@@ -167,13 +199,14 @@ static int drop_chunks(struct store *store, const struct limits *limits, struct 
             const struct store_series *const series = &some->series[i];
             if (series->samples == 0 || series->first_ms >= limits->rolled_ms)
                 continue;
-            status = add_old_chunks(slice, some->id[i], limits, err);
-            if (status == 0 && slice->replaced.count >= CHUNKS_AT_ONCE)
-                status = write_slice(store, slice, err);
+            status = add_old_chunks(slice, some->id[i], limits, &old, err);
+            if (status == 0 && old.count >= CHUNKS_AT_ONCE)
+                status = write_slice(slice, &old, err);
         }
     if (status == 0)
-        status = write_slice(store, slice, err);
+        status = write_slice(slice, &old, err);
     slice_free(slice);
+    free(old.at);
     free(some);
     return status;
 }

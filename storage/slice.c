@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "storage/sql.h"
 
 /* A slice holds the writer up while it is written, so it is small.  Late samples may each
  * fall into a chunk of their own. */
@@ -48,6 +49,7 @@ void slice_free(struct slice *slice)
     free(slice->windows.at);
     free(slice->chunks.at);
     free(slice->replaced.at);
+    free(slice->unread.at);
     free(slice->ids.at);
     free(slice->rows.at);
     free(slice->settled.at);
@@ -188,10 +190,13 @@ static ssize_t add_group(struct slice *slice, uint32_t id, const struct group *g
     }
     struct err failure = {0};
     slice->scan.row = *group->chunk;
-    if (chunk_scan_decode(&slice->scan, &failure))
-        return failure.code == ERR_CORRUPT
-                   ? add_around(slice, id, group)
-                   : err_set(err, failure.code, "%s", failure.msg);
+    if (chunk_scan_decode(&slice->scan, &failure)) {
+        if (!sql_unreadable(&failure))
+            return err_set(err, failure.code, "%s", failure.msg);
+        compactor_pass_by(slice->store, id, &failure);
+        *(int64_t *)list_add(&slice->unread, sizeof(int64_t)) = group->chunk->data;
+        return add_around(slice, id, group);
+    }
     const size_t total = merge(slice, slice->scan.sample, group->chunk->samples,
                                group->samples, group->count);
     size_t newer = 0;
@@ -247,7 +252,8 @@ static ssize_t add_groups(struct slice *slice, uint32_t id, const struct sample 
     return stay;
 }
 
-/* Where a chunk's row is damaged nobody knows what goes into it: all stays in the head. */
+/* Where a chunk's row cannot be read nobody knows what goes into it: all stays in the
+ * head. */
 static int add_samples(struct slice *slice, uint32_t id, const struct sample *samples,
                        size_t count, bool squeeze, struct err *err)
 {
@@ -262,8 +268,9 @@ static int add_samples(struct slice *slice, uint32_t id, const struct sample *sa
     if (stay >= 0 && slice_roll(slice, id, chunks, replaced, err))
         return -1;
     if (stay < 0) {
-        if (failure.code != ERR_CORRUPT)
+        if (!sql_unreadable(&failure))
             return err_set(err, failure.code, "%s", failure.msg);
+        compactor_pass_by(slice->store, id, &failure);
         slice->chunks.count = chunks;
         slice->replaced.count = replaced;
         slice->bytes.len = bytes;

@@ -48,6 +48,7 @@ struct slice {
     struct chunk_bytes bytes;
     struct list chunks;   /* struct new_chunk */
     struct list replaced; /* struct chunk_row */
+    struct list unread;   /* int64_t: the data of chunks that cannot be read */
     struct list ids;      /* uint32_t: series that have new chunks */
     struct batch_samples carry;
     struct batch_blob blob;

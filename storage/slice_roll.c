@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "storage/sql.h"
+
 /* Whether an instant lies in a rolled chunk that goes.  Both lists are in order of time:
  * *at moves along. */
 static bool goes(const struct chunk_row *gone, size_t count, size_t *at, int64_t time_ms)
@@ -121,8 +123,9 @@ int slice_roll(struct slice *slice, uint32_t id, size_t chunks_from, size_t repl
         struct err failure = {0};
         if (remake(slice, id, window, gone, gone_count, &at, &failure) == 0)
             continue;
-        if (failure.code != ERR_CORRUPT)
+        if (!sql_unreadable(&failure))
             return err_set(err, failure.code, "%s", failure.msg);
+        compactor_pass_by(slice->store, id, &failure);
         if (slice->fresh.count == 0)
             continue;
         leave_loose(slice, chunks_from);

@@ -81,7 +81,7 @@ static int settle_series(struct slice *slice, uint32_t id, struct err *err)
         return -1;
     const size_t all = settled.count;
     if (chunks_reconcile(&store->writer.scan, id, settled.samples, &settled.count,
-                         &settled.covered, err) ||
+                         &settled.covered, slice->unread.at, slice->unread.count, err) ||
         summarize(store->db, id, &settled.chunks, err)) {
         free(settled.samples);
         return -1;
@@ -134,7 +134,7 @@ int slice_write(struct slice *slice, int64_t carry_id, struct err *err)
     slice_unsettle(slice);
     slice->chunks.count = slice->replaced.count = slice->ids.count = 0;
     slice->carry.count = slice->bytes.len = slice->samples = 0;
-    slice->windows.count = slice->rolled.len = 0;
+    slice->windows.count = slice->rolled.len = slice->unread.count = 0;
     return status;
 }
 

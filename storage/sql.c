@@ -26,8 +26,8 @@ int sql_fail(sqlite3 *db, struct err *err)
             text);
     case SQLITE_IOERR:
         return err_set(err, ERR_IO,
-                       "database: cannot be read or written (%s, code %d); see what the "
-                       "system's log says of its disk",
+                       "database: cannot be read or written (%s, code %d); look at "
+                       "its disk",
                        text, sqlite3_extended_errcode(db));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -39,6 +39,11 @@ int sql_fail(sqlite3 *db, struct err *err)
         return err_set(err, ERR_IO, "database: %s (code %d)", text,
                        sqlite3_extended_errcode(db));
     }
+}
+
+bool sql_unreadable(const struct err *err)
+{
+    return err->code == ERR_CORRUPT || err->code == ERR_IO;
 }
 
 int sql_exec(sqlite3 *db, const char *sql, struct err *err)

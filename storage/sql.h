@@ -10,14 +10,19 @@
 #ifndef STORAGE_SQL_H
 #define STORAGE_SQL_H
 
-#include <stdint.h>
 #include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "storage/storage.h"
 
 /* Records the connection's last failure, in words of what the caller can do.  -1. */
 int sql_fail(sqlite3 *db, struct err *err);
+
+/* What was to be read is damaged, or the disk does not give it: it stays as it is, and
+ * what lies elsewhere can be read. */
+bool sql_unreadable(const struct err *err);
 
 /* Runs statements without arguments or results. */
 int sql_exec(sqlite3 *db, const char *sql, struct err *err);

@@ -50,6 +50,8 @@ enum store_work {
     STORE_CHECKPOINTS, /* the write-ahead log into the database */
     STORE_COMPACTION,  /* memory into chunks */
     STORE_RETENTION,   /* what is past its time goes */
+    STORE_READS,       /* by these two: what cannot be read is passed by, told once for
+                          each series (the first 16), and never as over */
 };
 
 /* A work fails (why, and what to do) or goes well again (NULL): told once each time that

@@ -214,8 +214,8 @@ static int reconcile(struct store *store, struct err *err)
                              store->path, id);
         else if (chunks.samples > 0 && count > 0 &&
                  samples[0].time_ms <= chunks.last_ms) {
-            status =
-                chunks_reconcile(&store->writer.scan, id, samples, &count, &covered, err);
+            status = chunks_reconcile(&store->writer.scan, id, samples, &count, &covered,
+                                      NULL, 0, err);
             if (status == 0) {
                 head_replace(&store->head, id, samples, count, covered, &chunks);
                 continue;

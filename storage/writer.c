@@ -188,6 +188,11 @@ static int probe(struct store *store, void *arg, struct err *err)
     return status;
 }
 
+int writer_probe(struct store *store, struct err *err)
+{
+    return writer_call_alone(store, probe, NULL, NULL, err);
+}
+
 /* Waits for requests; with trouble, at most a second.  Under the mutex. */
 static void wait_for_work(struct writer *writer)
 {

@@ -90,6 +90,8 @@ int writer_call(struct store *store, writer_run *run, void *arg, struct err *err
 /* The same in a transaction of its own, then committed (or NULL). */
 int writer_call_alone(struct store *store, writer_run *run, writer_committed *committed,
                       void *arg, struct err *err);
+/* Commits next to nothing: whether the disk refuses everything, or one thing. */
+int writer_probe(struct store *store, struct err *err);
 
 /* ---- commit.c ---- */
 

@@ -7,6 +7,9 @@
  * file the lights go out: each of these changes is undone or not, by chance, and of one
  * that stays perhaps only some sectors do.  What was synced stays.  One process, once: it
  * ends there.
+ *
+ * Some bytes of the database can be made unreadable (shim_spoil()), or all of it such that
+ * nothing can be written to it (not to its log).
  */
 #ifndef TESTS_STORAGE_SHIM_H
 #define TESTS_STORAGE_SHIM_H
@@ -14,6 +17,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,12 +50,15 @@ static struct {
     uint64_t calls, last; /* of those that change something; the last one */
     struct rng_stream chance;
     uint64_t drawn;
+    _Atomic int64_t spoilt_from, spoilt_to; /* bytes of the database */
+    _Atomic bool read_only;
 } shim = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 struct shim_file {
     sqlite3_file base;
     struct shim_disk_file *disk; /* NULL: not of interest */
-    sqlite3_file *real;          /* behind this struct */
+    bool database;
+    sqlite3_file *real; /* behind this struct */
 };
 
 static uint32_t shim_draw(uint32_t sides)
@@ -157,12 +164,17 @@ static int shim_close(sqlite3_file *file)
 
 static int shim_read(sqlite3_file *file, void *to, int len, sqlite3_int64 offset)
 {
-    return PASS(xRead, file, to, len, offset);
+    const bool spoilt = ((struct shim_file *)file)->database &&
+                        offset < atomic_load(&shim.spoilt_to) &&
+                        offset + len > atomic_load(&shim.spoilt_from);
+    return spoilt ? SQLITE_IOERR_READ : PASS(xRead, file, to, len, offset);
 }
 
 static int shim_write(sqlite3_file *file, const void *from, int len, sqlite3_int64 offset)
 {
     struct shim_file *const own = (struct shim_file *)file;
+    if (own->database && atomic_load(&shim.read_only))
+        return SQLITE_IOERR_WRITE;
     pthread_mutex_lock(&shim.mutex);
     if (own->disk) {
         shim_note(own, from, len, offset);
@@ -298,7 +310,15 @@ static int shim_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int
         own->base.pMethods = &SHIM_METHODS;
     if (status == SQLITE_OK && path && flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL))
         own->disk = shim_disk(path);
+    own->database = flags & SQLITE_OPEN_MAIN_DB;
     return status;
+}
+
+/* From here on a read that touches these bytes of a database fails. */
+static inline void shim_spoil(int64_t from, int64_t to)
+{
+    atomic_store(&shim.spoilt_from, from);
+    atomic_store(&shim.spoilt_to, to);
 }
 
 /* From here on SQLite writes through it; call number `last` is the end. */

@@ -390,19 +390,19 @@ static void what_fails_is_told_once(void **state)
     sqlite3_exec(store->db, "PRAGMA max_page_count = 1000000", NULL, NULL, NULL);
     assert_int_equal(told_last(&told, 2, STORE_COMMITS).code, ERR_NONE);
     /* Nobody sees these but the operator; what is sent is taken all the while. */
-    run(fixture, "CREATE TRIGGER stuck BEFORE INSERT ON chunks BEGIN "
-                 "SELECT RAISE(FAIL, 'no chunks'); END;"
+    run(fixture, "CREATE TRIGGER stuck BEFORE DELETE ON log BEGIN "
+                 "SELECT RAISE(FAIL, 'not the log'); END;"
                  "CREATE TRIGGER stuck_too BEFORE DELETE ON jobs BEGIN "
                  "SELECT RAISE(FAIL, 'no jobs'); END;"
                  "INSERT INTO jobs(kind, forecaster, state, created_ms, finished_ms) "
                  "VALUES('train', 'f', 'done', 1, 1)");
     for (int i = 0; i < 3; i++) {
         err = (struct err){0};
-        assert_err(store_compact(store, &err), &err, ERR_IO, "no chunks");
+        assert_err(store_compact(store, &err), &err, ERR_IO, "not the log");
         assert_ok(store_ready(store, &(struct err){0}), &err);
     }
     err = told_last(&told, 3, STORE_COMPACTION);
-    assert_non_null(strstr(err.msg, "no chunks"));
+    assert_non_null(strstr(err.msg, "not the log"));
     for (int i = 0; i < 3; i++) {
         err = (struct err){0};
         assert_err(store_retain(store, &err), &err, ERR_IO, "no jobs");
