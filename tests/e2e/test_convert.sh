@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # A softmax model becomes one of linear cost: as a job, from the command line, and only
-# where it loses nothing.
+# where it loses nothing; killed in the middle, too, and then as if it had not been.
 . "$(dirname "$0")/lib.sh"
 
+export FRWKVD_FAILPOINTS=$tmp/failpoints
+mkdir "$FRWKVD_FAILPOINTS"
 configure '[train]\nthreads = 1\n'
 start
 # Waves that no season of 8 repeats, with spikes: what a network serves.
@@ -40,6 +42,44 @@ check "who serves forecasts" [ "$status" = 200 ]
 check "the command says how it went, or why not" grep -qE 'serves from now on|is kept|must be softmax, it is luna' "$tmp/out"
 "$frwkvd" convert web -c "$conf" >"$tmp/out" 2>&1
 check "and what it wants" grep -q -- '--to: inline or luna expected' "$tmp/out"
+
+writer_hangs() { curl -fsS "$url/metrics" | grep 'silent_seconds{part="writer"}' | grep -qv ' 0$'; }
+
+# killed -- kill -9 with a conversion at work: nothing of it is written any more.  False
+# when it was done sooner.
+killed() {
+    post /v1/forecasters/web/models/1/restore ''
+    get /v1/forecasters/web/models
+    before=$(value '.models | length')
+    post /v1/forecasters/web/convert '{"mixer": "luna"}'
+    id=$(value .id)
+    until grep -q "starting job=$id " "$tmp/log"; do sleep 0.01; done
+    touch "$FRWKVD_FAILPOINTS/writer"
+    wait_for 10 writer_hangs
+    stop KILL
+    rm "$FRWKVD_FAILPOINTS/writer"
+    ! grep -q "done job=$id " "$tmp/log"
+}
+hash=$(jq -r '.result.hash' "$tmp/convert")
+check "a conversion has a hash" [ ${#hash} = 64 ]
+rounds=1
+until killed; do
+    rounds=$((rounds + 1))
+    [ $rounds -le 5 ] || { echo "not ok kill -9 finds the conversion at work"; exit 1; }
+    start
+done
+start
+check "killed, it begins again" wait_for 20 job_ended "$id"
+check "and ends" is '.state + " " + (.attempts | tostring)' "done 2"
+check "with the weights of the undisturbed one" is .result.hash "$hash"
+get /v1/forecasters/web/models
+check "published once" is '.models | length' $((before + 1))
+check "beside the softmax model that it was made of" is '[.models[] | select(.id == 1)] | length' 1
+check "no checkpoint is left" [ "$(find "$tmp/state/checkpoints" -type f | wc -l)" = 0 ]
+get /v1/forecasters/web/forecast
+check "and forecasts are served" [ "$status" = 200 ]
 stop
 check "it stops" [ "$stopped" = 0 ]
+"$frwkvd" verify -c "$conf" >"$tmp/out" 2>&1
+check "nothing is damaged" grep -q ' 0 damaged' "$tmp/out"
 done_testing
