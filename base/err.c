@@ -35,6 +35,11 @@ int err_errno(struct err *err, const char *format, ...)
     return -1;
 }
 
+int err_copy(struct err *err, const struct err *from)
+{
+    return from->code == ERR_NONE ? 0 : err_set(err, from->code, "%s", from->msg);
+}
+
 void err_prefix(struct err *err, const char *format, ...)
 {
     if (!err || err->code == ERR_NONE)

@@ -42,6 +42,9 @@ int err_set(struct err *err, enum err_code code, const char *format, ...)
 int err_errno(struct err *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Records what another call has reported.  0 where that is nothing, else -1. */
+int err_copy(struct err *err, const struct err *from);
+
 /* Puts "context: " before a recorded message. */
 void err_prefix(struct err *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -267,7 +267,7 @@ int chunks_reconcile(struct chunk_scan *scan, uint32_t series, struct sample *sa
             if (chunk_scan_decode(scan, &damage) == 0)
                 walk_chunk(&walk, scan->sample, scan->row.samples);
             else if (writing && sqlite3_get_autocommit(db))
-                return err_set(err, damage.code, "%s", damage.msg);
+                return err_copy(err, &damage);
         }
     }
     while (walk.at < walk.count)

@@ -63,7 +63,7 @@ static int open_chunk(struct chunk_scan *scan, uint32_t id, int64_t time_ms, boo
         scan->row = (struct chunk_row){0};
     if (status == 0 || failure.code == ERR_NONE || sql_unreadable(&failure))
         return 0;
-    return err_set(err, failure.code, "%s", failure.msg);
+    return err_copy(err, &failure);
 }
 
 /* Late samples come sorted, so most find the chunk of the one before. */
@@ -159,7 +159,9 @@ static int run_verb(struct store *store, struct request *request, struct err *er
         return -1;
     const int status = request->run(store, request->arg, &request->err);
     if (sqlite3_get_autocommit(store->db))
-        return err_set(err, request->err.code, "%s", request->err.msg);
+        return err_copy(err, &request->err)
+                   ? -1
+                   : err_set(err, ERR_IO, "database: has undone the transaction");
     if (status && sql_exec(store->db, "ROLLBACK TO verb", err))
         return -1;
     return sql_exec(store->db, "RELEASE verb", err);
@@ -221,7 +223,7 @@ static void fail(struct store *store, struct request *group, const struct err *e
     index_drop(&store->index);
     for (struct request *r = group; r; r = r->next) {
         r->counts = (struct store_counts){0};
-        err_set(&r->err, err->code, "%s", err->msg);
+        err_copy(&r->err, err);
     }
 }
 

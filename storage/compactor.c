@@ -198,7 +198,7 @@ static int write_slice(struct pass *pass, uint32_t first, uint32_t last, struct 
     if (slice_write(pass->slice, pass->carry_id++, &why) == 0)
         return 0;
     if (why.code != ERR_IO || writer_probe(store, NULL))
-        return err_set(err, why.code, "%s", why.msg);
+        return err_copy(err, &why);
     if (first == last) {
         err_prefix(&why, "chunks of series %u", first);
         compactor_pass_by(store, first, &why);
@@ -430,7 +430,7 @@ static int ask(struct store *store, int which, struct err *err)
         pthread_cond_wait(&compactor->finished, &compactor->mutex);
     const struct err outcome = task->outcome;
     pthread_mutex_unlock(&compactor->mutex);
-    return outcome.code == ERR_NONE ? 0 : err_set(err, outcome.code, "%s", outcome.msg);
+    return err_copy(err, &outcome);
 }
 
 int store_compact(struct store *store, struct err *err)

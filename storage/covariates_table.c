@@ -233,8 +233,7 @@ static int exists(sqlite3 *db, const char *name, struct err *err)
     if (sql_value(db, &none, &id, "SELECT id FROM covariates WHERE name = ? LIMIT 1", "s",
                   name) == 0)
         return 0;
-    return none.code == ERR_NOT_FOUND ? not_found(name, err)
-                                      : err_set(err, none.code, "%s", none.msg);
+    return none.code == ERR_NOT_FOUND ? not_found(name, err) : err_copy(err, &none);
 }
 
 static int read_rows(sqlite3_stmt *stmt, struct store_covariate **out, size_t *count,

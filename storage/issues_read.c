@@ -93,7 +93,7 @@ static int none_issued(sqlite3 *db, const char *forecaster, int64_t at_ms,
                        "issue is of %s",
                        forecaster, time_format(at_ms, at), time_format(first_ms, first));
     if (why.code != ERR_NOT_FOUND)
-        return err_set(err, why.code, "%s", why.msg);
+        return err_copy(err, &why);
     return err_set(err, ERR_NOT_FOUND, "forecast: nothing of %s has been issued yet",
                    forecaster);
 }

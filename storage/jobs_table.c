@@ -127,7 +127,7 @@ int store_job_add_in(struct store *store, const struct store_job_wish *wish, int
                   "ss", wish->kind, wish->forecaster) == 0)
         return 0;
     if (none.code != ERR_NOT_FOUND)
-        return err_set(err, none.code, "%s", none.msg);
+        return err_copy(err, &none);
     if (sql_run(store->db, err,
                 "INSERT INTO jobs(kind, forecaster, state, created_ms, reason, params) "
                 "VALUES(?, ?, 'queued', ?, ?, ?)",

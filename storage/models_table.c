@@ -48,7 +48,7 @@ static int present_revision(struct store *store, const char *forecaster,
         return 0;
     if (none.code == ERR_NOT_FOUND)
         return err_set(err, ERR_NOT_FOUND, "forecaster: %s not found", forecaster);
-    return err_set(err, none.code, "%s", none.msg);
+    return err_copy(err, &none);
 }
 
 /* From here on it serves. */
@@ -140,7 +140,7 @@ static int restore_run(struct store *store, void *arg, struct err *err)
         return none.code == ERR_NOT_FOUND
                    ? err_set(err, ERR_NOT_FOUND, "model: %s has none of number %lld",
                              restore->forecaster, (long long)restore->id)
-                   : err_set(err, none.code, "%s", none.msg);
+                   : err_copy(err, &none);
     if (revision != present)
         return err_set(
             err, ERR_CONFLICT,

@@ -95,7 +95,7 @@ static int add_old_chunks(struct slice *slice, uint32_t id, const struct limits 
         if (old && (chunk_scan_decode(scan, &failure) == 0 || failure.code != ERR_IO))
             *(struct chunk_row *)list_add(out, sizeof(struct chunk_row)) = scan->row;
         else if (failure.code != ERR_NONE && !sql_unreadable(&failure))
-            return err_set(err, failure.code, "%s", failure.msg);
+            return err_copy(err, &failure);
         else if (failure.code != ERR_NONE)
             compactor_pass_by(slice->store, id, &failure);
         if (status < 0 && !sqlite3_stmt_busy(scan->stmt))
@@ -158,7 +158,7 @@ static int delete_chunks(struct slice *slice, const struct chunk_row *row, size_
         return 0;
     }
     if (why.code != ERR_IO || writer_probe(store, NULL))
-        return err_set(err, why.code, "%s", why.msg);
+        return err_copy(err, &why);
     if (count == 1) {
         err_prefix(&why, "chunks of series %u", row->series);
         compactor_pass_by(store, row->series, &why);

@@ -192,7 +192,7 @@ static ssize_t add_group(struct slice *slice, uint32_t id, const struct group *g
     slice->scan.row = *group->chunk;
     if (chunk_scan_decode(&slice->scan, &failure)) {
         if (!sql_unreadable(&failure))
-            return err_set(err, failure.code, "%s", failure.msg);
+            return err_copy(err, &failure);
         compactor_pass_by(slice->store, id, &failure);
         *(int64_t *)list_add(&slice->unread, sizeof(int64_t)) = group->chunk->data;
         return add_around(slice, id, group);
@@ -269,7 +269,7 @@ static int add_samples(struct slice *slice, uint32_t id, const struct sample *sa
         return -1;
     if (stay < 0) {
         if (!sql_unreadable(&failure))
-            return err_set(err, failure.code, "%s", failure.msg);
+            return err_copy(err, &failure);
         compactor_pass_by(slice->store, id, &failure);
         slice->chunks.count = chunks;
         slice->replaced.count = replaced;

@@ -124,7 +124,7 @@ int slice_roll(struct slice *slice, uint32_t id, size_t chunks_from, size_t repl
         if (remake(slice, id, window, gone, gone_count, &at, &failure) == 0)
             continue;
         if (!sql_unreadable(&failure))
-            return err_set(err, failure.code, "%s", failure.msg);
+            return err_copy(err, &failure);
         compactor_pass_by(slice->store, id, &failure);
         if (slice->fresh.count == 0)
             continue;

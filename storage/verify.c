@@ -12,7 +12,7 @@
 int verify_found(struct verify *verify, const struct err *damage, struct err *err)
 {
     if (damage->code != ERR_CORRUPT)
-        return err_set(err, damage->code, "%s", damage->msg);
+        return err_copy(err, damage);
     verify->each(verify->ctx, damage->msg);
     verify->verified->findings++;
     return 0;
@@ -101,8 +101,7 @@ static int check_hours(struct walk *walk, struct err *damage)
     struct err other = {0};
     if (rollup_scan_read(&walk->rollups, row->series, row->first_ms, row->last_ms + 1,
                          &walk->got, &other))
-        return other.code == ERR_CORRUPT ? 0
-                                         : err_set(damage, other.code, "%s", other.msg);
+        return other.code == ERR_CORRUPT ? 0 : err_copy(damage, &other);
     for (size_t w = 0, g = 0; fine && w < walk->want.count; w++) {
         const struct summary *const want = &walk->want.at[w];
         while (g < walk->got.count && walk->got.at[g].last_ms < want->first_ms)
@@ -130,7 +129,7 @@ static int verify_series(struct verify *verify, struct walk *walk, uint32_t seri
             return 0;
         /* A damaged row is passed by; a failed step would begin again. */
         if (status < 0 && !sqlite3_stmt_busy(scan->stmt))
-            return err_set(err, damage.code, "%s", damage.msg);
+            return err_copy(err, &damage);
         verify->verified->chunks++;
         if (status == 1)
             status = check_chunk(scan, &damage) || check_hours(walk, &damage) ? -1 : 1;

@@ -68,8 +68,8 @@ static int admit(const struct store *store, const struct request *request,
                        writer->samples);
     struct err full = {0};
     note_wal(store, &full);
-    if (full.code != ERR_NONE)
-        return err_set(err, full.code, "%s", full.msg);
+    if (err_copy(err, &full))
+        return -1;
     const size_t head = atomic_load(&store->head.samples);
     if (head + writer->samples + count > options->head_samples_max)
         return err_set(err, ERR_BUSY, "storage: memory for samples is full (%zu of %zu)",
@@ -115,11 +115,6 @@ static void wait_for(struct writer *writer, const struct request *request)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-static int copy_err(const struct err *from, struct err *err)
-{
-    return from->code == ERR_NONE ? 0 : err_set(err, from->code, "%s", from->msg);
-}
-
 int store_append(struct store *store, struct store_batch *batch, store_done *done,
                  void *ctx, struct err *err)
 {
@@ -143,7 +138,7 @@ int store_append_wait(struct store *store, struct store_batch *batch,
     }
     wait_for(&store->writer, &request);
     *counts = request.counts;
-    return copy_err(&request.err, err);
+    return err_copy(err, &request.err);
 }
 
 static int call(struct store *store, struct request *request, struct err *err)
@@ -157,7 +152,7 @@ static int call(struct store *store, struct request *request, struct err *err)
     if (closing)
         return err_set(err, ERR_BUSY, "storage: closing");
     wait_for(writer, request);
-    return copy_err(&request->err, err);
+    return err_copy(err, &request->err);
 }
 
 int writer_call(struct store *store, writer_run *run, void *arg, struct err *err)
@@ -245,7 +240,7 @@ static void note_verbs(const struct request *group, struct err *trouble)
 {
     for (const struct request *r = group; r; r = r->next)
         if (r->run && (r->err.code == ERR_IO || r->err.code == ERR_BUSY))
-            copy_err(&r->err, trouble);
+            err_copy(trouble, &r->err);
 }
 
 /* Gives back what the group held of the queue's bounds. */
@@ -375,5 +370,5 @@ int store_ready(struct store *store, struct err *err)
     if (head >= store->options.head_samples_max)
         return err_set(err, ERR_BUSY, "storage: memory for samples is full (%zu of %zu)",
                        head, store->options.head_samples_max);
-    return copy_err(&trouble, err);
+    return err_copy(err, &trouble);
 }

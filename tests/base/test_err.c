@@ -25,6 +25,19 @@ static void null_is_allowed(void **state)
     err_prefix(NULL, "nobody");
 }
 
+static void a_copy_is_a_report_where_there_is_one(void **state)
+{
+    (void)state;
+    struct err err = {0}, other = {0};
+    assert_int_equal(err_copy(&err, &other), 0);
+    assert_int_equal(err.code, ERR_NONE);
+    err_set(&other, ERR_BUSY, "disk: 100%% full");
+    assert_int_equal(err_copy(NULL, &other), -1);
+    assert_int_equal(err_copy(&err, &other), -1);
+    assert_int_equal(err.code, ERR_BUSY);
+    assert_string_equal(err.msg, "disk: 100% full");
+}
+
 static void errno_becomes_text(void **state)
 {
     (void)state;
@@ -74,9 +87,13 @@ static void every_code_has_a_word(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_report_wins),  cmocka_unit_test(null_is_allowed),
-        cmocka_unit_test(errno_becomes_text), cmocka_unit_test(prefix_goes_before),
-        cmocka_unit_test(long_texts_are_cut), cmocka_unit_test(every_code_has_a_word),
+        cmocka_unit_test(first_report_wins),
+        cmocka_unit_test(null_is_allowed),
+        cmocka_unit_test(a_copy_is_a_report_where_there_is_one),
+        cmocka_unit_test(errno_becomes_text),
+        cmocka_unit_test(prefix_goes_before),
+        cmocka_unit_test(long_texts_are_cut),
+        cmocka_unit_test(every_code_has_a_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
