@@ -142,7 +142,7 @@ void compactor_pass_by(struct store *store, uint32_t series, const struct err *w
 /* While there is room for it in the head.  With much in the write-ahead log that cannot
  * be moved, nothing is added to it; only after a commit does the writer see that it can
  * again, and nobody else may have one. */
-int compactor_give_way(struct store *store, struct err *err)
+static int give_way(struct store *store, struct err *err)
 {
     while (atomic_load(&store->writer.wal_bytes) > store->options.wal_bytes_max / 2 &&
            !closing(&store->compactor)) {
@@ -155,6 +155,14 @@ int compactor_give_way(struct store *store, struct err *err)
            atomic_load(&store->head.samples) < store->options.head_samples_max / 2)
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
     return closing(&store->compactor) ? err_set(err, ERR_BUSY, "storage: closing") : 0;
+}
+
+int compactor_call(struct store *store, writer_run *run, writer_committed *committed,
+                   void *arg, struct err *err)
+{
+    if (give_way(store, err))
+        return -1;
+    return writer_call_alone(store, run, committed, arg, err);
 }
 
 /*
@@ -193,8 +201,6 @@ static int write_slice(struct pass *pass, uint32_t first, uint32_t last, struct 
 {
     struct store *const store = pass->store;
     struct err why = {0};
-    if (compactor_give_way(store, err))
-        return -1;
     if (slice_write(pass->slice, pass->carry_id++, &why) == 0)
         return 0;
     if (why.code != ERR_IO || writer_probe(store, NULL))
@@ -235,8 +241,7 @@ static int trim_log(struct store *store, int64_t boundary, struct err *err)
 {
     struct trim trim = {.boundary = boundary};
     while (!trim.done)
-        if (compactor_give_way(store, err) ||
-            writer_call_alone(store, trim_in, NULL, &trim, err))
+        if (compactor_call(store, trim_in, NULL, &trim, err))
             return -1;
     return 0;
 }
@@ -245,8 +250,7 @@ int compactor_shrink(struct store *store, uint64_t keep_bytes, struct err *err)
 {
     struct shrink shrink = {.keep_pages = (int64_t)(keep_bytes / STORE_PAGE_BYTES)};
     while (!shrink.done)
-        if (compactor_give_way(store, err) ||
-            writer_call_alone(store, shrink_in, NULL, &shrink, err))
+        if (compactor_call(store, shrink_in, NULL, &shrink, err))
             return -1;
     return 0;
 }

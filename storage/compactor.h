@@ -20,8 +20,12 @@
  * log says, and a row of the log goes only when all of it is in chunks or carried; so a
  * pass may die anywhere, and the next one starts from the beginning.
  *
- * The thread belongs to the store, and does retention (retention.h) too.  It waits between slices while batches wait for the
- * writer, as long as the head is less than half full.
+ * The thread belongs to the store, and does retention (retention.h) too.  It waits between
+ * transactions while batches wait for the writer, as long as the head is less than half
+ * full.
+ *
+ * A series of which something cannot be read is passed by, as it is: retention leaves its
+ * old chunks that lie there, and compaction carries what cannot go around them.
  */
 #ifndef STORAGE_COMPACTOR_H
 #define STORAGE_COMPACTOR_H
@@ -32,6 +36,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "storage/writer.h"
 
 struct store;
 struct slice;
@@ -81,8 +86,9 @@ void compactor_notice(struct store *store);
 int compactor_pass(struct store *store, int64_t squeeze_before_ms, struct err *err);
 /* Gives what is free in the file back, but for so many bytes. */
 int compactor_shrink(struct store *store, uint64_t keep_bytes, struct err *err);
-/* Lets ingest go first.  ERR_BUSY: the store is closing. */
-int compactor_give_way(struct store *store, struct err *err);
+/* writer_call_alone(), after letting ingest go first.  ERR_BUSY: the store is closing. */
+int compactor_call(struct store *store, writer_run *run, writer_committed *committed,
+                   void *arg, struct err *err);
 
 /* Something of a series cannot be read: counted and told once, and the others go on. */
 void compactor_pass_by(struct store *store, uint32_t series, const struct err *why);
@@ -97,7 +103,8 @@ void slice_free(struct slice *slice);
 int slice_add(struct slice *slice, uint32_t id, size_t threshold,
               int64_t squeeze_before_ms, struct err *err);
 bool slice_full(const struct slice *slice);
-/* Writes it, with what is carried at this id of the log, and empties it. */
+/* Writes it (compactor_call()), with what is carried at this id of the log, and empties
+ * it. */
 int slice_write(struct slice *slice, int64_t carry_id, struct err *err);
 /* Samples carried by all that was written. */
 size_t slice_carried(const struct slice *slice);

@@ -130,10 +130,7 @@ static int drop_revisions(struct store *store, const uint32_t *ids, size_t count
         for (size_t k = 0; k < some->count; k++)
             some->id[k] = ids[i + k];
         head_series(&store->head, some->id, some->count, some->series);
-        status = compactor_give_way(store, err) ||
-                         writer_call_alone(store, delete_revisions, NULL, some, err)
-                     ? -1
-                     : 0;
+        status = compactor_call(store, delete_revisions, NULL, some, err);
     }
     free(some);
     return status;
@@ -151,8 +148,6 @@ static int delete_chunks(struct slice *slice, const struct chunk_row *row, size_
             *(uint32_t *)list_add(&slice->ids, sizeof(uint32_t)) = row[i].series;
     }
     struct err why = {0};
-    if (compactor_give_way(store, err))
-        return -1;
     if (slice_write(slice, 0, &why) == 0) {
         atomic_fetch_add(&store->retention.chunks, count);
         return 0;
@@ -246,10 +241,7 @@ static int drop_hours(struct store *store, int64_t before_ms, struct err *err)
     uint32_t next = 1;
     int status = 0;
     while (status == 0 && next_some(store, &next, some) > 0) {
-        status = compactor_give_way(store, err) ||
-                         writer_call_alone(store, delete_hours, NULL, some, err)
-                     ? -1
-                     : 0;
+        status = compactor_call(store, delete_hours, NULL, some, err);
         if (status == 0)
             atomic_fetch_add(&store->retention.windows, (uint64_t)some->deleted);
     }
@@ -307,11 +299,7 @@ static int drop_series(struct store *store, struct err *err)
         pthread_rwlock_unlock(&store->index.lock);
         some->count = empty;
         if (empty > 0)
-            status =
-                compactor_give_way(store, err) ||
-                        writer_call_alone(store, delete_series, forget_series, some, err)
-                    ? -1
-                    : 0;
+            status = compactor_call(store, delete_series, forget_series, some, err);
     }
     free(some);
     return status;

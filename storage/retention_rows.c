@@ -41,10 +41,7 @@ static int delete_each(struct store *store, const char *sql, writer_run *run,
     int status = find(store, sql, before, &list, err);
     struct doomed *const doomed = list.at;
     for (size_t i = 0; status == 0 && i < list.count; i++) {
-        status = compactor_give_way(store, err) ||
-                         writer_call_alone(store, run, NULL, &doomed[i], err)
-                     ? -1
-                     : 0;
+        status = compactor_call(store, run, NULL, &doomed[i], err);
         if (status == 0)
             atomic_fetch_add(count, (uint64_t)doomed[i].deleted);
     }
@@ -116,8 +113,7 @@ int retention_jobs(struct store *store, int64_t before_ms, struct err *err)
 {
     struct doomed doomed = {.number = before_ms};
     do {
-        if (compactor_give_way(store, err) ||
-            writer_call_alone(store, delete_jobs, NULL, &doomed, err))
+        if (compactor_call(store, delete_jobs, NULL, &doomed, err))
             return -1;
         atomic_fetch_add(&store->retention.jobs, (uint64_t)doomed.deleted);
     } while (doomed.deleted == JOBS_AT_ONCE);

@@ -120,7 +120,7 @@ static void publish(struct store *store, void *arg)
 int slice_write(struct slice *slice, int64_t carry_id, struct err *err)
 {
     slice->carry_id = carry_id;
-    const int status = writer_call_alone(slice->store, write_in, publish, slice, err);
+    const int status = compactor_call(slice->store, write_in, publish, slice, err);
     struct compactor *const compactor = &slice->store->compactor;
     if (status == 0) {
         const struct new_chunk *const chunk = slice->chunks.at;

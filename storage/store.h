@@ -10,7 +10,8 @@
  *
  * Order of the sources: nameset, batch, batch_codec, index, sample_head (memory); sql,
  * schema, lock, store (opening); writer, commit (the way in); chunk*, slice, compactor
- * (from memory to chunks); rollup*, slice_roll (hours); retention*; read*, selector, and one file per kind of row.
+ * (from memory to chunks); rollup*, slice_roll (hours); retention*; read*, selector, and
+ * one file per kind of row.
  */
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
