@@ -583,8 +583,8 @@ typedef void store_finding(void *ctx, const char *what);
 /*
  * Checks everything that is under a checksum: log batches, chunks, hours, models,
  * covariates, states, and the ledger with its chains and calibrations; the rest of the
- * file is checked for being well-formed only.  each is called for what is damaged.  -1 when
- * it could not be checked.
+ * file is checked for being well-formed only.  each is called for what is damaged, and for
+ * chunks and pages that the disk does not give back.  -1 when it could not be checked.
  */
 int store_verify(const char *uri, store_finding *each, void *ctx,
                  struct store_verified *verified, struct err *err);

@@ -11,7 +11,7 @@
 
 int verify_found(struct verify *verify, const struct err *damage, struct err *err)
 {
-    if (damage->code != ERR_CORRUPT)
+    if (!sql_unreadable(damage))
         return err_copy(err, damage);
     verify->each(verify->ctx, damage->msg);
     verify->verified->findings++;

@@ -17,7 +17,8 @@ struct verify {
     struct store_verified *verified;
 };
 
-/* Tells of damage and goes on (0); any other failure ends the run (-1). */
+/* Tells of what is damaged or cannot be read, and goes on (0); any other failure ends the
+ * run (-1). */
 int verify_found(struct verify *verify, const struct err *damage, struct err *err);
 
 /* rollups_table.c */

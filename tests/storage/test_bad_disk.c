@@ -188,6 +188,26 @@ static void assert_sound(const struct fixture *fixture)
     assert_int_equal(verified.findings, 0);
 }
 
+static void note_chunk(void *ctx, const char *what)
+{
+    *(size_t *)ctx += strstr(what, "chunk of series 1 at 2048000 cannot be read") != NULL;
+}
+
+static void verify_names_it(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct err err = {0};
+    struct store_verified verified;
+    size_t named = 0;
+    begin(fixture);
+    assert_ok(store_verify(fixture->folder.uri, note_chunk, &named, &verified, &err),
+              &err);
+    assert_int_equal(named, 1);
+    assert_int_equal(verified.chunks, 9);
+    shim_spoil(0, 0);
+    assert_sound(fixture);
+}
+
 static void a_compaction_goes_around_it(void **state)
 {
     struct fixture *const fixture = *state;
@@ -340,6 +360,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(verify_names_it),
         TEST(a_compaction_goes_around_it),
         TEST(retention_leaves_it),
         TEST(neighbours_wait_for_it),
