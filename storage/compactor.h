@@ -80,12 +80,15 @@ void compactor_notice(struct store *store);
 /* Free bytes that a file keeps for the log to grow into again. */
 #define COMPACTOR_FREE_BYTES ((uint64_t)128 << 20)
 
-/* ---- for retention, on the compactor's thread ---- */
+/* ---- pass.c, on the compactor's thread ---- */
 
 /* A pass; series with samples in the head before an instant leave nothing there. */
 int compactor_pass(struct store *store, int64_t squeeze_before_ms, struct err *err);
 /* Gives what is free in the file back, but for so many bytes. */
 int compactor_shrink(struct store *store, uint64_t keep_bytes, struct err *err);
+
+/* ---- for passes and retention, on that thread ---- */
+
 /* writer_call_alone(), after letting ingest go first.  ERR_BUSY: the store is closing. */
 int compactor_call(struct store *store, writer_run *run, writer_committed *committed,
                    void *arg, struct err *err);

@@ -9,7 +9,7 @@
  * from one to the other meanwhile is seen.
  *
  * Order of the sources: nameset, batch, batch_codec, index, sample_head (memory); sql,
- * schema, lock, store (opening); writer, commit (the way in); chunk*, slice, compactor
+ * schema, lock, store (opening); writer, commit (the way in); chunk*, slice, pass, compactor
  * (from memory to chunks); rollup*, slice_roll (hours); retention*; read*, selector, and
  * one file per kind of row.
  */
