@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "model/leap.h"
+#include "model/level.h"
 #include "model/spread.h"
 #include "model/windows.h"
 #include "model/work.h"
@@ -47,6 +48,7 @@ struct forecaster_work *forecaster_work_new(const struct model *model, struct er
     const size_t width = joint ? model->series : 1;
     const size_t P = model->spec.horizon;
     w->rows = model_tail_rows(model);
+    w->season = model->season;
     w->tail = candidate_tail(model->spec.lookback, model->season, P);
     w->newcomer = newcomer_of(model->mean, model->sd, model->series);
     bool ok = panel_space(&w->raw, w->rows, CHUNK, 1) == 0;
@@ -145,25 +147,22 @@ static struct column look_up(const struct model *m, const struct forecaster_work
     return c;
 }
 
-/* Column `to` of p = (column - mean) / sd, missing where not finite. */
-static void copy_column(struct panel *p, size_t to, const struct grid *tail,
-                        const struct column *c, double mean, double sd)
-{
-    const double *const values =
-        tail->values + (tail->rows - p->rows) * tail->cols + c->index;
-    for (size_t i = 0; i < p->rows; i++) {
-        const double x = values[i * tail->cols];
-        p->z[i * p->cols + to] = isfinite(x) ? (x - mean) / sd : (double)NAN;
-    }
-}
-
-/* Column `to` of p, which holds c's values in this unit, less the effect. */
-static void take_effect(struct forecaster_work *w, struct panel *p, size_t to,
-                        const struct grid *tail, const struct column *c, double unit)
+/* Column `to` of p = (column - mean) / sd, missing where not finite, less so many effects of
+ * its covariates; a level that has just moved is followed, then true. */
+static bool fill_column(struct forecaster_work *w, struct panel *p, size_t to,
+                        const struct grid *tail, const struct column *c, double mean,
+                        double sd, double effects)
 {
     const size_t first = tail->rows - p->rows;
-    for (size_t i = 0; c->effect && i < p->rows; i++)
-        p->z[i * p->cols + to] -= unit * effect_past(&w->view, c->series, first + i);
+    const double *const values = tail->values + first * tail->cols + c->index;
+    double *const z = p->z + to;
+    for (size_t i = 0; i < p->rows; i++) {
+        const double x = values[i * tail->cols];
+        z[i * p->cols] = isfinite(x) ? (x - mean) / sd : (double)NAN;
+        if (c->effect && effects > 0)
+            z[i * p->cols] -= effects * effect_past(&w->view, c->series, first + i);
+    }
+    return level_follow(z, p->rows, p->cols, w->season);
 }
 
 /* ---- who serves -------------------------------------------------------------------- */
@@ -195,11 +194,9 @@ static void run_simple(const struct model *m, struct forecaster_work *w,
     for (size_t i = 0; i < count; i++) {
         profiles[i] = m->profiles[columns[i].series];
         contexts[i] = m->contexts[columns[i].series];
-        copy_column(&w->raw, i, tail, &columns[i], 0, 1);
-        if (w->less.z) {
-            copy_column(&w->less, i, tail, &columns[i], 0, 1);
-            take_effect(w, &w->less, i, tail, &columns[i], columns[i].sd);
-        }
+        fill_column(w, &w->raw, i, tail, &columns[i], 0, 1, 0);
+        if (w->less.z)
+            fill_column(w, &w->less, i, tail, &columns[i], 0, 1, columns[i].sd);
         at[i] = (struct origin){(uint32_t)w->raw.rows, (uint32_t)i};
     }
     const struct candidate_task plain = {
@@ -270,9 +267,9 @@ static void run_network_each(const struct model *m, struct forecaster_work *w,
     w->z.cols = count;
     for (size_t i = 0; i < count; i++)
         if (needs_network(m, &columns[i])) {
-            copy_column(&w->z, i, tail, &columns[i], columns[i].mean, columns[i].sd);
-            take_effect(w, &w->z, i, tail, &columns[i], 1);
-            if (w->states && w->states[columns[i].index] && w->state_reals &&
+            const bool moved = fill_column(w, &w->z, i, tail, &columns[i],
+                                           columns[i].mean, columns[i].sd, 1);
+            if (!moved && w->states && w->states[columns[i].index] && w->state_reals &&
                 kept_goes_on(m, columns[i].series)) {
                 states[kept_n] = go_on(w, &columns[i], i);
                 kept[kept_n++] = i;
@@ -300,8 +297,7 @@ static void run_network_joint(const struct model *m, struct forecaster_work *w,
     for (size_t i = 0; i < tail->cols; i++)
         if (columns[i].series < m->series) {
             const struct column *const c = &columns[i];
-            copy_column(&w->z, c->series, tail, c, c->mean, c->sd);
-            take_effect(w, &w->z, c->series, tail, c, 1);
+            fill_column(w, &w->z, c->series, tail, c, c->mean, c->sd, 1);
             needed |= needs_network(m, c);
         }
     const struct origin at = {(uint32_t)w->z.rows, 0};

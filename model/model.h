@@ -311,8 +311,9 @@ struct model_answer {
  * the tail not at all; nor is one that uses a covariate whose value at some target is
  * missing (GAP_ERROR); each answer says so.  The tail's covariates, as known after its
  * last row, are those of the training by name: ERR_CONFLICT names one that is used and
- * not there.  quantiles: ascending, each in (0, 1).  Every value respects bounds;
- * quantiles never cross.  answers[cols] in the columns' order.
+ * not there.  A level that has just moved is followed (model/level.h).  quantiles:
+ * ascending, each in (0, 1).  Every value respects bounds; quantiles never cross.
+ * answers[cols] in the columns' order.
  */
 int model_forecast(const struct model *model, struct forecaster_work *work,
                    const struct grid *tail, size_t horizon, const double *quantiles,

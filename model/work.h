@@ -15,10 +15,11 @@ enum { CHUNK = 32 }; /* series at a time */
 struct forecaster_work {
     size_t rows, origin; /* of the tail looked at; the row after its last */
     size_t tail;         /* of them, by most candidates */
+    size_t season;       /* the model's */
     struct newcomer newcomer;
-    struct panel raw;    /* (rows, CHUNK), one series a window */
-    struct panel less;   /* the same less the effect of covariates, where some have any */
-    struct panel z;      /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */
+    struct panel raw;  /* (rows, CHUNK), one series a window */
+    struct panel less; /* the same less the effect of covariates, where some have any */
+    struct panel z;    /* (rows, CHUNK), or (rows, series) for GROUP_JOINT */
     double *y[CANDIDATES]; /* (CHUNK, P); the network's of a joint model (P, series) */
     struct frwkv frwkv;
     struct effect_view view; /* of this tail's covariates */

@@ -99,6 +99,8 @@ static void check_sensible(const struct grid *grid, size_t col,
         assert_true(fabs(x / 4 - middle / 4) <= 2 * half);
         if (col / 2 == OUTLIER && i % QUANTILES == 1)
             assert_true(fabs(x) < 10);
+        if (col / 2 == SHIFT) /* of 49.5 to 51 at most */
+            assert_true(fabs(x - 50) < 5);
     }
     /* A wave of any size has bands of its size: neither nothing nor everything. */
     if (col == 2 * TINY + 1 || col == 2 * HUGE_ + 1)
@@ -223,6 +225,46 @@ static void slip(bool waves, enum model_group group, size_t ago, double value,
     ask(m, &grid, values, answers);
     model_free(m);
     grid_fini(&grid);
+}
+
+/* The newest values of the first are 30 higher: whoever serves says so, by the model that
+ * saw it as by the one from before, which does not believe the first; the other does not
+ * notice. */
+static void a_level_that_moved_is_followed(void **state)
+{
+    (void)state;
+    static const size_t since[] = {4, 8, 12, 23};
+    double values[2 * P * QUANTILES], before[2 * P * QUANTILES];
+    struct model_answer answers[2];
+    for (int kind = 0; kind < 4; kind++) {
+        struct grid grid =
+            kind / 2 ? small_waves(WAVES_ROWS, 2) : small_grid(ROWS, 2, 0.3);
+        const enum model_group group = (enum model_group)(kind % 2);
+        const struct model_spec spec = kind / 2 ? waves_spec(group) : small_spec(group);
+        struct err err = {0};
+        struct model *const m = model_train(&grid, &spec, NULL, &err);
+        assert_ok(m ? 0 : -1, &err);
+        ask(m, &grid, before, answers);
+        assert_string_equal(answers[0].candidate[3], kind / 2 ? "frwkv" : "profile");
+        for (size_t i = 0, moved = 0; i < sizeof since / sizeof *since; i++) {
+            for (; moved < since[i]; moved++)
+                grid.values[(grid.rows - 1 - moved) * 2] += 30;
+            ask(m, &grid, values, answers);
+            for (size_t j = 1; j < P * QUANTILES; j += QUANTILES)
+                assert_true(fabs(values[j] - before[j] - 30) < 2);
+            if (group == GROUP_EACH)
+                assert_memory_equal(values + P * QUANTILES, before + P * QUANTILES,
+                                    P * QUANTILES * sizeof *values);
+            struct model *const saw = model_train(&grid, &spec, NULL, &err);
+            assert_ok(saw ? 0 : -1, &err);
+            ask(saw, &grid, values, answers);
+            for (size_t j = 1; j < P * QUANTILES; j += QUANTILES)
+                assert_true(fabs(values[j] - before[j] - 30) < 5);
+            model_free(saw);
+        }
+        model_free(m);
+        grid_fini(&grid);
+    }
 }
 
 /* One slip, wherever it stands, changes who serves, what is forecast and how wide the bands
@@ -389,6 +431,7 @@ int main(void)
         cmocka_unit_test(each_by_itself),
         cmocka_unit_test(all_together),
         cmocka_unit_test(one_enormous_value_spoils_nothing),
+        cmocka_unit_test(a_level_that_moved_is_followed),
         cmocka_unit_test(a_slip_is_not_believed),
         cmocka_unit_test(a_healthy_series_does_not_notice),
         cmocka_unit_test(models_without_limits_are_read),

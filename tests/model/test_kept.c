@@ -28,12 +28,16 @@ static struct model *train(const struct grid *grid, const char *mixer)
     return model;
 }
 
-/* Waves with a slip here and there, some with gaps; the last column is a stranger to the model. */
+/* Waves with a slip here and there, some with gaps, every fourth at another level in the
+ * end; the last column is a stranger to the model. */
 static struct grid gappy_waves(void)
 {
     struct grid grid = small_waves(ROWS, COLS);
     for (size_t c = 0; c < COLS; c++)
         grid.values[(100 + c) * COLS + c] = grid.values[(562 + 2 * c) * COLS + c] = 1e9;
+    for (size_t i = ROWS - 20; i < ROWS; i++)
+        for (size_t c = 0; c < COLS; c += 4)
+            grid.values[i * COLS + c] += 40 * (double)(c + 1);
     for (size_t i = 0; i < ROWS; i++)
         for (size_t c = 1; c < COLS; c += 3)
             if (i * 7 % 31 == c % 31 || (i > 590 && i < 620))
