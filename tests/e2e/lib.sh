@@ -159,7 +159,7 @@ instant() {
 # wave HOURS SERIES -- a wide CSV of hourly samples with a day's rhythm, up to the last
 # full hour.  The same arguments within an hour give the same bytes.
 wave() {
-    awk -v hours="$1" -v series="$2" -v now="$(date +%s)" 'BEGIN {
+    awk -v hours="$1" -v series="$2" -v now="$(date +%s)" -v unit="${3:-3600}" 'BEGIN {
         printf "time"
         for (s = 1; s <= series; s++) printf ",\"load{host=\"\"h%d\"\"}\"", s
         printf "\n"
@@ -177,14 +177,15 @@ wave() {
     }'
 }
 
-# tones HOURS SERIES -- the same, of rhythms that do not repeat after a whole number of
-# hours: no season to repeat, but much to learn, so that the network serves.
+# tones HOURS SERIES [UNIT] -- the same, of rhythms that do not repeat after a whole number
+# of hours: no season to repeat, but much to learn, so that the network serves.  Up to the
+# newest multiple of UNIT seconds (3600): of 86400 the same hours of a day at any time.
 tones() {
-    awk -v hours="$1" -v series="$2" -v now="$(date +%s)" 'BEGIN {
+    awk -v hours="$1" -v series="$2" -v now="$(date +%s)" -v unit="${3:-3600}" 'BEGIN {
         printf "time"
         for (s = 1; s <= series; s++) printf ",\"load{host=\"\"h%d\"\"}\"", s
         printf "\n"
-        end = int(now / 3600) * 3600
+        end = int(now / unit) * unit
         for (i = 0; i < hours; i++) {
             printf "%d", end - (hours - i) * 3600
             for (s = 1; s <= series; s++)

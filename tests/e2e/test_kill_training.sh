@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # The plan is known for a day more than the series.
-tones 700 3 | awk -F, -v OFS=, -v plan="$tmp/plan.json" '
+tones 700 3 86400 | awk -F, -v OFS=, -v plan="$tmp/plan.json" '
     function planned(i) { return int(i / 6) * 7919 % 100 < 30 }
     NR == 1 { print; next }
     {
