@@ -140,8 +140,8 @@ int csv_grid_read(const char *path, const struct csv_options *options, struct gr
         column_sort(&all.column[i]);
     if (options->form == CSV_ROWS)
         columns_end_together(&all);
-    result = grid_of(&all, options->zone, options->form == CSV_ROWS ? options->step_ms : 0,
-                     out, err);
+    result = grid_of(&all, options->zone,
+                     options->form == CSV_ROWS ? options->step_ms : 0, out, err);
     if (result)
         err_prefix(err, "%s", path);
 out:

@@ -20,8 +20,8 @@ enum { MATCH_LIMIT = 100000, DEPTH_LIMIT = 1000, HEAP_LIMIT_KIB = 1024 };
  */
 struct store_selection {
     struct selector selector;
-    char *part[LABELS_COUNT_MAX]; /* NULL: any name may match */
-    bool in_front;                /* part[0] is what stands before the brace */
+    char *part[LABELS_COUNT_MAX];       /* NULL: any name may match */
+    bool in_front;                      /* part[0] is what stands before the brace */
     pcre2_code *code[LABELS_COUNT_MAX]; /* NULL: not a regular expression */
     pcre2_match_context *limits;
     pcre2_match_data *data;

@@ -151,8 +151,8 @@ static int replay_reserve(struct store *store, struct err *err)
     sqlite3_stmt *const stmt = sql_query(store->db, err, "SELECT batch FROM log", "");
     int status = stmt ? 1 : -1;
     while (status == 1 && (status = sql_step(stmt, err)) == 1)
-        batch_count_ids(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
-                        ids, count);
+        batch_count_ids(sqlite3_column_blob(stmt, 0),
+                        (size_t)sqlite3_column_bytes(stmt, 0), ids, count);
     sqlite3_finalize(stmt);
     for (uint32_t id = 1; id <= ids && status == 0; id++)
         if (count[id] > 0)

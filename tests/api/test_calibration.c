@@ -376,7 +376,8 @@ static void test_replay(void **state)
                      json_number_value(json_object_get(first, "is")),
                  1, 1e-4);
     answer_fini(&a);
-    forge_issue(f->store, "web", 4 * 3 + 1, -1e-4F); /* on top of it: the first is still the first */
+    forge_issue(f->store, "web", 4 * 3 + 1,
+                -1e-4F); /* on top of it: the first is still the first */
     a = get(f, WEB "/replay");
     assert_int_equal(
         json_integer_value(json_object_get(json_object_get(a.json, "first"), "issue")),

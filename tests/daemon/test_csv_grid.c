@@ -92,12 +92,13 @@ static void rows_end_together(void **state)
     (void)state;
     struct grid grid = {0};
     struct err err = {0};
-    assert_ok(grid_of("a,1,,2,,3\nb,7,8\nc,9,,,,\nd,,,,,\n", CSV_ROWS, &grid, &err), &err);
+    assert_ok(grid_of("a,1,,2,,3\nb,7,8\nc,9,,,,\nd,,,,,\n", CSV_ROWS, &grid, &err),
+              &err);
     assert_int_equal(grid.step_ms, CSV_GRID_STEP_MS);
     assert_int_equal(grid.rows, 5);
     assert_int_equal(grid.cols, 4);
-    static const double want[] = {1,   NAN, NAN, NAN, NAN, NAN, NAN, NAN, 2,   NAN,
-                                  NAN, NAN, NAN, 7,   NAN, NAN, 3,   8,   9,   NAN};
+    static const double want[] = {1,   NAN, NAN, NAN, NAN, NAN, NAN, NAN, 2, NAN,
+                                  NAN, NAN, NAN, 7,   NAN, NAN, 3,   8,   9, NAN};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         assert_close(grid.values[i], want[i], 0);
     grid_fini(&grid);
