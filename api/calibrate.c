@@ -373,7 +373,7 @@ int serving_calibrate(struct serving *s, const char *forecaster, struct err *err
     if (!served)
         return why.code == ERR_NOT_FOUND || why.code == ERR_CONFLICT
                    ? 0
-                   : err_set(err, why.code, "%s", why.msg);
+                   : err_copy(err, &why);
     const int rc = calibrate(s, served, err);
     serving_put(s, served);
     return rc;

@@ -72,7 +72,7 @@ int calibration_in_force(struct store *store, const char *forecaster, int64_t mo
     struct err why = {0};
     *out = (struct calibration){0};
     if (store_calibration_newest(store, forecaster, model_id, at_ms, &stored, &why))
-        return why.code == ERR_NOT_FOUND ? 0 : err_set(err, why.code, "%s", why.msg);
+        return why.code == ERR_NOT_FOUND ? 0 : err_copy(err, &why);
     const int rc = calibration_parse(&stored, out, err);
     store_calibration_fini(&stored);
     return rc;

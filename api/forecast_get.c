@@ -210,7 +210,7 @@ static int observe(struct store *store, int64_t now_ms,
             memcpy(series->observed, grid.values, rows * sizeof *series->observed);
         grid_fini(&grid);
         if (gone.code && gone.code != ERR_NOT_FOUND)
-            return err_set(err, gone.code, "%s", gone.msg);
+            return err_copy(err, &gone);
     }
     return 0;
 }

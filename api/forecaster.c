@@ -377,7 +377,7 @@ static int read_body(const char *name, const json_t *body, struct forecaster *ou
     snprintf(out->name, sizeof out->name, "%s", name);
     if (read_all(body, out, &failed)) {
         forecaster_fini(out);
-        return err_set(err, failed.code, "%s", failed.msg);
+        return err_copy(err, &failed);
     }
     if (text)
         *text = canonical_text(out);

@@ -29,7 +29,7 @@ static int read_zone(const json_t *body, struct forecaster *f, struct err *err)
     if (field_text(body, "", "zone", false, &name, err))
         return -1;
     f->zone = zone_load(name, &why); /* its message begins with "zone: " */
-    return f->zone ? 0 : err_set(err, why.code, "%s", why.msg);
+    return f->zone ? 0 : err_copy(err, &why);
 }
 
 /* A list of texts; each(f, index, text). */
@@ -166,7 +166,7 @@ static int read_statements(struct store *store, const char *name, int64_t from_m
     if (why.code == ERR_NOT_FOUND)
         return err_set(err, ERR_CONFLICT,
                        "covariates: %s is not there: PUT /v1/covariates/%s", name, name);
-    return err_set(err, why.code, "%s", why.msg);
+    return err_copy(err, &why);
 }
 
 static const struct known_override *find_override(const struct known_override *overrides,

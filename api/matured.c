@@ -76,7 +76,7 @@ static int season_of(struct walk *w, int64_t model_id, size_t *out, struct err *
     }
     store_model_fini(&stored);
     if (none.code && none.code != ERR_NOT_FOUND)
-        return err_set(err, none.code, "%s", none.msg);
+        return err_copy(err, &none);
     w->seasons = mem_resize(w->seasons, w->season_count + 1, sizeof *w->seasons);
     w->seasons[w->season_count++] = (struct season){model_id, *out};
     return 0;
@@ -147,7 +147,7 @@ static int visit(struct walk *w, const struct store_issue_line *line,
                         &issued, &count, &none))
         return none.code == ERR_NOT_FOUND && w->wish->series
                    ? 0 /* this issue says nothing of that series */
-                   : err_set(err, none.code, "%s", none.msg);
+                   : err_copy(err, &none);
     size_t *const column = mem_new(count, sizeof *column);
     for (size_t i = 0; i < count; i++)
         column[i] = find_column(grid, issued[i].series);
@@ -254,5 +254,5 @@ int matured_known(struct store *store, const char *forecaster, struct err *err)
         store_issues(store, forecaster, INT64_MIN, INT64_MAX, 1, &lines, &count, err))
         return -1;
     free(lines);
-    return count ? 0 : err_set(err, none.code, "%s", none.msg);
+    return count ? 0 : err_copy(err, &none);
 }

@@ -49,7 +49,7 @@ static int too_many(const struct run *run, struct err *err)
  * nothing of it to show. */
 static int unless_gone(const struct err *why, struct err *err)
 {
-    return why->code == ERR_NOT_FOUND ? 0 : err_set(err, why->code, "%s", why->msg);
+    return why->code == ERR_NOT_FOUND ? 0 : err_copy(err, why);
 }
 
 /* ---- which names ----------------------------------------------------------------- */

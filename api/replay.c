@@ -72,7 +72,7 @@ static int load(struct walk *w, const struct store_issued *issued, struct err *e
             return -1;
         if (load_model(w, issued->model_id, &why)) {
             unload(w);
-            return why.code == ERR_NOT_FOUND ? 1 : err_set(err, why.code, "%s", why.msg);
+            return why.code == ERR_NOT_FOUND ? 1 : err_copy(err, &why);
         }
     }
     return w->served.calibration.number == issued->calibration
@@ -221,7 +221,7 @@ static int replay_issue(struct walk *w, const struct store_issued *issued, size_
         w->out->changed += count;
         return why.code == ERR_NOT_FOUND || why.code == ERR_CONFLICT
                    ? 0
-                   : err_set(err, why.code, "%s", why.msg);
+                   : err_copy(err, &why);
     }
     for (size_t i = 0; i < count; i++)
         compare(w->out, &issued[i], &forecast);

@@ -155,8 +155,7 @@ static int load_model(struct serving *s, const char *name, struct served *out,
     struct store_model stored = {0};
     struct err why = {0};
     if (store_model_serving(s->store, name, &stored, &why))
-        return why.code == ERR_NOT_FOUND ? no_model(s, name, err)
-                                         : err_set(err, why.code, "%s", why.msg);
+        return why.code == ERR_NOT_FOUND ? no_model(s, name, err) : err_copy(err, &why);
     out->model = model_load(stored.bytes, stored.len, err);
     out->model_id = stored.id;
     out->published_ms = stored.published_ms;

@@ -275,7 +275,7 @@ static int connect_to(struct client *client, const struct client_options *option
     if (open_own(client, config, options, &why) == 0)
         return 0;
     if (why.code != ERR_CONFLICT)
-        return err_set(err, why.code, "%s", why.msg);
+        return err_copy(err, &why);
     if (ask_daemon(client, config, options, err) == 0)
         return 0;
     return err_set(err, ERR_BUSY, "%s, and no daemon answers at %s", why.msg,

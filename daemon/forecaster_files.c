@@ -169,7 +169,7 @@ static int file_read(const char *path, struct forecaster_files *out, struct err 
         result = -1;
     fclose(file);
     const struct err *const first = f.whole.code ? &f.whole : &why;
-    return result ? err_set(err, first->code, "%s", first->msg) : 0;
+    return result ? err_copy(err, first) : 0;
 }
 
 /* ---- the folder ---------------------------------------------------------------------- */

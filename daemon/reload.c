@@ -96,5 +96,5 @@ int reload_again(const struct config *running, struct store *store,
     else
         log_info("reloaded report=%s", *report);
     sd_notify(0, "READY=1");
-    return result ? err_set(err, why.code, "%s", why.msg) : 0;
+    return result ? err_copy(err, &why) : 0;
 }

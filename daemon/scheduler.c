@@ -194,7 +194,7 @@ static int make_first(struct look *look, const struct store_forecaster *stored,
         row->fired_ms + wait_of(tries) > look->now_ms)
         return 0;
     if (forecaster_rows(f, look->store, look->now_ms, &rows, &none))
-        return none.code == ERR_CONFLICT ? 0 : err_set(err, none.code, "%s", none.msg);
+        return none.code == ERR_CONFLICT ? 0 : err_copy(err, &none);
     if (rows < model_rows_for_candidates(&f->spec))
         return 0;
     const struct store_job_wish wish = {

@@ -51,7 +51,7 @@ int champion_load(const struct job_run *run, struct champion *out, struct err *e
     if (out->model || why.code == ERR_NOT_FOUND)
         return 0;
     if (why.code != ERR_CORRUPT)
-        return err_set(err, why.code, "%s", why.msg);
+        return err_copy(err, &why);
     log_warn("the model that serves is no match for any other job=%" PRId64 ": %s",
              run->job->id, why.msg);
     return 0;
@@ -208,7 +208,7 @@ static int issue(const struct job_run *run, const char *result, struct err *err)
         return 0;
     err_prefix(&why, "the model is published, but no forecast was issued");
     if (why.code != ERR_CONFLICT)
-        return err_set(err, why.code, "%s", why.msg);
+        return err_copy(err, &why);
     log_warn("nothing to forecast job=%" PRId64 " forecaster=%s: %s", job->id,
              job->forecaster, why.msg);
     return store_job_finish(run->store, job->id, job->owner, "done", result, why.msg,

@@ -11,7 +11,8 @@ enum {
 
 static const double times_mean = 2.5, times_agreed = 1.5;
 
-struct column {
+/* Values, and how they compare with those a lag before. */
+struct lagged {
     const double *values;
     size_t rows, stride, lag;
 };
@@ -22,7 +23,7 @@ struct move {
 };
 
 /* NAN or infinite where there is none. */
-static double difference(const struct column *c, size_t row)
+static double difference(const struct lagged *c, size_t row)
 {
     return c->values[row * c->stride] - c->values[(row - c->lag) * c->stride];
 }
@@ -41,7 +42,7 @@ static double middle(const double x[IN_A_ROW])
 }
 
 /* Half of what the newest three differ by in the middle; 0 unless all differ by more. */
-static double half_of_newest(const struct column *c)
+static double half_of_newest(const struct lagged *c)
 {
     double x[IN_A_ROW];
     size_t n = 0;
@@ -56,7 +57,7 @@ static double half_of_newest(const struct column *c)
 }
 
 /* The move that began within the newest lag; none: size 0. */
-static struct move newest_move(const struct column *c)
+static struct move newest_move(const struct lagged *c)
 {
     struct move move = {c->rows, 0};
     const double half = half_of_newest(c);
@@ -79,7 +80,7 @@ static struct move newest_move(const struct column *c)
 }
 
 /* Whether nothing like it happened before. */
-static bool is_new(const struct column *c, const struct move *move)
+static bool is_new(const struct lagged *c, const struct move *move)
 {
     const size_t span = c->rows - move->first;
     double last[IN_A_ROW] = {0}, sum = 0, mean = 0, any = 0;
@@ -101,7 +102,7 @@ static bool is_new(const struct column *c, const struct move *move)
 
 bool level_follow(double *values, size_t rows, size_t stride, size_t season)
 {
-    struct column c = {values, rows, stride, season};
+    struct lagged c = {values, rows, stride, season};
     while (c.lag <= IN_A_ROW)
         c.lag *= 2;
     for (; c.lag <= rows / SPANS; c.lag *= 2) {

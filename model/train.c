@@ -312,7 +312,7 @@ int train_run(const struct train *train, struct err *err)
     if (rc && failure.code == ERR_CANCELLED && save(train, &work, err))
         rc = -1;
     if (rc)
-        err_set(err, failure.code, "%s", failure.msg);
+        err_copy(err, &failure);
     work_fini(&work);
     return rc;
 }

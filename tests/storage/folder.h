@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "storage/storage.h"
+#include "tests/check.h"
 
 enum { SCHEMA_VERSION = 7 }; /* what a store opened now has */
 
@@ -72,6 +73,22 @@ static inline struct store *folder_open(struct folder *folder)
         abort();
     }
     return store;
+}
+
+static inline void folder_print_finding(void *ctx, const char *what)
+{
+    (void)ctx;
+    print_error("%s\n", what);
+}
+
+/* What is stored has no damage that verify knows of. */
+static inline void folder_assert_sound(const struct folder *folder)
+{
+    struct err err = {0};
+    struct store_verified verified;
+    assert_ok(store_verify(folder->uri, folder_print_finding, NULL, &verified, &err),
+              &err);
+    assert_int_equal(verified.findings, 0);
 }
 
 #endif

@@ -173,21 +173,6 @@ static void assert_told_once(struct fixture *fixture)
     assert_int_equal(atomic_load(&fixture->store->retention.failures), 0);
 }
 
-static void print_finding(void *ctx, const char *what)
-{
-    (void)ctx;
-    print_error("%s\n", what);
-}
-
-static void assert_sound(const struct fixture *fixture)
-{
-    struct err err = {0};
-    struct store_verified verified;
-    assert_ok(store_verify(fixture->folder.uri, print_finding, NULL, &verified, &err),
-              &err);
-    assert_int_equal(verified.findings, 0);
-}
-
 static void note_chunk(void *ctx, const char *what)
 {
     *(size_t *)ctx += strstr(what, "chunk of series 1 at 2048000 cannot be read") != NULL;
@@ -205,7 +190,7 @@ static void verify_names_it(void **state)
     assert_int_equal(named, 1);
     assert_int_equal(verified.chunks, 9);
     shim_spoil(0, 0);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
 }
 
 static void a_compaction_goes_around_it(void **state)
@@ -238,7 +223,7 @@ static void a_compaction_goes_around_it(void **state)
         compact(fixture->store);
         put(fixture->store, "a", 6 * CHUNK - 1, 6 * CHUNK, 0);
         store_close(fixture->store);
-        assert_sound(fixture);
+        folder_assert_sound(&fixture->folder);
         fixture->store = folder_open(&fixture->folder);
     }
 }
@@ -265,7 +250,7 @@ static void retention_leaves_it(void **state)
     struct err err = {0};
     assert_ok(store_retain(fixture->store, &err), &err);
     assert_int_equal(atomic_load(&fixture->store->retention.chunks), 3 + 3 + 3);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
 }
 
 /* SQLite looks at the pages on both sides of one that it takes something from: chunks of
@@ -329,7 +314,7 @@ static void neighbours_wait_for_it(void **state)
     assert_ok(store_retain(store, &err), &err);
     assert_int_equal(atomic_load(&store->retention.chunks), 7 * MANY);
     assert_int_equal(atomic_load(&store->retention.failures), 0);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
     chunks_are_small = false;
 }
 

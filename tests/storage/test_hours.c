@@ -165,12 +165,6 @@ static int64_t ask(struct run *run, const char *sql)
     return value;
 }
 
-static void finding(void *ctx, const char *what)
-{
-    (void)ctx;
-    print_error("%s\n", what);
-}
-
 static void random_history(uint64_t seed, const struct habit *habit)
 {
     struct err err = {0};
@@ -201,7 +195,8 @@ static void random_history(uint64_t seed, const struct habit *habit)
                     roll(&run, 20));
     }
     struct store_verified verified;
-    assert_ok(store_verify(run.folder.uri, finding, NULL, &verified, &err), &err);
+    assert_ok(store_verify(run.folder.uri, folder_print_finding, NULL, &verified, &err),
+              &err);
     assert_int_equal(verified.findings, 0);
     assert_true(ask(&run, "SELECT count(*) FROM chunks WHERE rolled") > 0);
     assert_true(verified.rollups > 0);

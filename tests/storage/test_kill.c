@@ -173,20 +173,6 @@ static size_t missing_among(struct store *store, uint64_t next)
     return missing;
 }
 
-static void print_finding(void *ctx, const char *what)
-{
-    (void)ctx;
-    print_error("%s\n", what);
-}
-
-static void assert_sound(const struct folder *folder)
-{
-    struct err err = {0};
-    struct store_verified verified;
-    assert_ok(store_verify(folder->uri, print_finding, NULL, &verified, &err), &err);
-    assert_int_equal(verified.findings, 0);
-}
-
 static long rounds_of(const char *variable)
 {
     const char *const wish = getenv(variable);
@@ -225,7 +211,7 @@ static size_t kill_rounds(const struct habit *habit)
                       &err);
         assert_true(counts.stored == 0 || habit->may_forget);
         store_close(store);
-        assert_sound(&folder);
+        folder_assert_sound(&folder);
         if (habit->may_forget) /* a history with holes is no reference */
             folder_empty(&folder);
         next = habit->may_forget ? 0 : next;
@@ -367,7 +353,7 @@ static void a_migration_goes_on_where_it_ended(void **state)
                 assert_string_equal(after, before);
                 free(before);
                 free(after);
-                assert_sound(&folder);
+                folder_assert_sound(&folder);
             }
         }
     printf("# %zu ends of a migration\n", ends);

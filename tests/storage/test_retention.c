@@ -97,21 +97,6 @@ static int64_t ask(const struct fixture *fixture, const char *sql)
     return value;
 }
 
-static void print_finding(void *ctx, const char *what)
-{
-    (void)ctx;
-    print_error("%s\n", what);
-}
-
-static void assert_sound(const struct fixture *fixture)
-{
-    struct err err = {0};
-    struct store_verified verified;
-    assert_ok(store_verify(fixture->folder.uri, print_finding, NULL, &verified, &err),
-              &err);
-    assert_int_equal(verified.findings, 0);
-}
-
 static size_t series_count(struct store *store)
 {
     struct err err = {0};
@@ -182,7 +167,7 @@ static void samples_go_and_their_hours_stay(void **state)
         assert_int_equal(count_in(fixture->store, "hourly", INT64_MIN, INT64_MAX), 24);
         assert_hours(fixture->store, "dense", START_MS, START_MS + 23 * HOUR_MS);
         assert_int_equal(series_count(fixture->store), 4);
-        assert_sound(fixture);
+        folder_assert_sound(&fixture->folder);
         reopen(fixture);
     }
     /* A window is past its time when all of it is. */
@@ -205,7 +190,7 @@ static void samples_go_and_their_hours_stay(void **state)
         assert_int_equal(ask(fixture, "SELECT max(id) FROM series"), 5 + round);
         reopen(fixture);
     }
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
 }
 
 /* A batch whose series was known when it was queued, and removed before its commit. */
@@ -303,13 +288,13 @@ static void calibrations_stay_while_an_issue_names_them(void **state)
     assert_int_equal(ask(fixture, "SELECT min(calibration) FROM issues"), 3);
     assert_int_equal(ask(fixture, "SELECT min(number) FROM calibrations"), 3);
     assert_int_equal(ask(fixture, "SELECT max(number) FROM calibrations"), 9);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
     /* The newest stays for what comes, and numbers go on. */
     fixture->folder.now_ms = START_MS + 30 * DAY_MS;
     retain(fixture->store);
     assert_int_equal(ask(fixture, "SELECT count(*) FROM calibrations"), 1);
     assert_int_equal(ask(fixture, "SELECT number FROM calibrations"), 9);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
 }
 
 static void days_of_the_ledger_go_whole(void **state)
@@ -325,9 +310,9 @@ static void days_of_the_ledger_go_whole(void **state)
     assert_int_equal(ask(fixture, "SELECT count(*) FROM issues"), 15);
     assert_int_equal(ask(fixture, "SELECT count(*) FROM forecasts"), 15);
     assert_int_equal(ask(fixture, "SELECT count(*) FROM days"), 10);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
     issue(fixture, START_MS + 9 * DAY_MS + 5 * HOUR_MS);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
     struct err err = {0};
     struct store_issued *issued;
     size_t count;
@@ -347,7 +332,7 @@ static void days_of_the_ledger_go_whole(void **state)
                          "SELECT opening = (SELECT closing FROM days WHERE day = "
                          "19009) FROM days WHERE day = 19030"),
                      1);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
 }
 
 static int64_t publish(struct fixture *fixture, bool kept_only)
@@ -534,7 +519,7 @@ static void a_budget_is_kept_by_the_oldest(void **state)
         assert_true(llabs(first_ms[s] - first_ms[0]) < 1600 * step_ms);
         assert_true(first_ms[s] > START_MS + 5 * DAY_MS);
     }
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
 }
 
 /* Twenty days of two issues, a series of which a chunk takes all that time, and others
@@ -588,12 +573,12 @@ static void a_budget_is_kept_by_forecasts_alone(void **state)
     assert_int_equal(ask(fixture, "SELECT max(day) - min(day) + 1 FROM issues") * 2,
                      ask(fixture, "SELECT count(*) FROM issues"));
     assert_int_equal(ask(fixture, "SELECT max(day) FROM issues"), 19000 + DAYS - 1);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
     fixture->folder.options.retention.bytes = 1;
     reopen(fixture);
     retain(fixture->store);
     assert_int_equal(ask(fixture, "SELECT count(*) FROM chunks"), 0);
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
 }
 
 /* A budget that cannot be kept ends the round all the same. */
@@ -663,7 +648,7 @@ static void random_histories_keep_what_is_within_its_time(void **state)
             for (int s = 0; s < 2; s++)
                 assert_hours(fixture->store, NAME[s], from_ms, now_ms - now_ms % HOUR_MS);
     }
-    assert_sound(fixture);
+    folder_assert_sound(&fixture->folder);
     assert_true(ask(fixture, "SELECT min(first_ms) FROM chunks WHERE series = 1") >
                 fixture->folder.now_ms - 6 * DAY_MS);
 }
